@@ -1,0 +1,417 @@
+"""Clips of any length and person count in one array, and the padded batches that networks read."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from lib import skeletons
+from lib.skeletons import Skeleton
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One performance.
+
+    Attributes
+    ----------
+    x
+        (T, M, V, C) float32 joint coordinates; metres with y up unless a transform says otherwise.
+    length
+        True frames; frames from here to T are padding.
+    present
+        (M,) bool; False where a person's slot is empty.
+    truth
+        (T, M, V) bool, the joints and frames planted as carrying the class, or None.
+    """
+
+    x: np.ndarray
+    length: int
+    present: np.ndarray
+    skeleton: Skeleton
+    fps: float
+    label: int
+    name: str
+    truth: np.ndarray | None = None
+
+
+class Batch(NamedTuple):
+    """Clips padded with zeros to one shape: x (N, C, T, V, M), lengths (N,), present (N, M), labels (N,)."""
+
+    x: torch.Tensor
+    lengths: torch.Tensor
+    present: torch.Tensor
+    labels: torch.Tensor
+
+    def to(self, device: str | torch.device) -> "Batch":
+        """Return the same batch on another device."""
+        return Batch(*(part.to(device) for part in self))
+
+
+def collate(clips: Sequence[Clip]) -> Batch:
+    """Pad clips with zeros to the longest and the most crowded of them."""
+    num_frames = max(len(clip.x) for clip in clips)
+    num_persons = max(clip.x.shape[1] for clip in clips)
+    num_joints, num_channels = clips[0].x.shape[2:]
+    x = np.zeros((len(clips), num_frames, num_persons, num_joints, num_channels), dtype=np.float32)
+    present = np.zeros((len(clips), num_persons), dtype=bool)
+    for n, clip in enumerate(clips):
+        persons = clip.x.shape[1]
+        x[n, : clip.length, :persons] = clip.x[: clip.length] * clip.present[:, None, None]
+        present[n, :persons] = clip.present
+    return Batch(
+        torch.from_numpy(np.ascontiguousarray(x.transpose(0, 4, 1, 3, 2))),  # (N, C, T, V, M)
+        torch.tensor([clip.length for clip in clips]),
+        torch.from_numpy(present),
+        torch.tensor([clip.label for clip in clips]),
+    )
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a reader kept and what it left out, with the reason for each."""
+
+    kept: int
+    dropped: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Describe the report in a few lines for people."""
+        lines = [f"{self.kept} clips kept, {len(self.dropped)} dropped", *self.notes]
+        return "\n".join(lines + [f"dropped {name}: {reason}" for name, reason in self.dropped])
+
+
+@dataclass(frozen=True, eq=False)
+class ClipSet:
+    """Ragged clips that share a skeleton; sub-sets are views on the same frames.
+
+    Clip i owns the rows ``starts[i] : starts[i] + lengths[i] * num_persons[i]`` of `frames`, frame by frame and within
+    a frame person by person, so that one `(rows, V, C)` array (in memory or mapped from disk) holds every clip.
+
+    Attributes
+    ----------
+    frames
+        (rows, V, C) float32.
+    starts, lengths, num_persons
+        (N,) int64: first row, frames T_i, person slots M_i of each clip.
+    present
+        (N, M) bool with M the largest slot count; False for an absent person.
+    labels
+        (N,) int64 indices into `class_names`.
+    subjects, views
+        (N,) int64 or None.
+    names
+        One name per clip, unique.
+    fps
+        Frames per second.
+    truth
+        (rows, V) bool planted truth, or None.
+    """
+
+    frames: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+    num_persons: np.ndarray
+    present: np.ndarray
+    labels: np.ndarray
+    names: tuple[str, ...]
+    class_names: tuple[str, ...]
+    skeleton: Skeleton
+    fps: float
+    subjects: np.ndarray | None = None
+    views: np.ndarray | None = None
+    truth: np.ndarray | None = None
+    dataset: str = "custom"
+    report: LoadReport | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: Sequence[ArrayLike],
+        labels: Sequence[int],
+        skeleton: Skeleton | str,
+        *,
+        names: Sequence[str] | None = None,
+        class_names: Sequence[str] | None = None,
+        subjects: Sequence[int] | None = None,
+        views: Sequence[int] | None = None,
+        truth: Sequence[ArrayLike] | None = None,
+        fps: float = 30.0,
+        dataset: str = "custom",
+        report: LoadReport | None = None,
+    ) -> "ClipSet":
+        """Clips from your own arrays.
+
+        Parameters
+        ----------
+        arrays
+            One (T, V, C) or (T, M, V, C) array per clip; T and M may differ, V and C may not. A person whose
+            coordinates are all exactly zero counts as absent, as NTU exports mark it.
+        labels
+            One integer per clip, from 0.
+        skeleton
+            A layout's name or a Skeleton with V joints.
+        class_names
+            Names of the labels; numbered when not given.
+        subjects, views
+            One integer per clip.
+        truth
+            Per clip a bool array of the clip's shape without C.
+
+        Raises
+        ------
+        ValueError
+            Names the clip and the field, what was found and what was needed.
+        """
+        skeleton = skeletons.get(skeleton) if isinstance(skeleton, str) else skeleton
+        if len(arrays) == 0:
+            raise ValueError("arrays: no clips; give at least one")
+        names = tuple(str(n) for n in names) if names is not None else tuple(f"clip_{i}" for i in range(len(arrays)))
+        for label, column in {
+            "names": names,
+            "labels": labels,
+            "subjects": subjects,
+            "views": views,
+            "truth": truth,
+        }.items():
+            if column is not None and len(column) != len(arrays):
+                raise ValueError(f"{label}: {len(column)} entries for {len(arrays)} clips; needed one per clip")
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"names: {twice!r} stands for more than one clip; make names unique")
+        columns = {
+            key: _integers(key, column, names)
+            for key, column in (("labels", labels), ("subjects", subjects), ("views", views))
+        }
+        if class_names is None:
+            class_names = [f"class_{c}" for c in range(int(columns["labels"].max()) + 1)]
+        for name, label in zip(names, columns["labels"], strict=True):
+            if not 0 <= label < len(class_names):
+                raise ValueError(f"clip {name!r}: label {label}, needed 0..{len(class_names) - 1}")
+        if not (np.isfinite(fps) and fps > 0):
+            raise ValueError(f"fps={fps}, needed a positive number of frames per second")
+
+        clips = [_checked(array, skeleton, name) for array, name in zip(arrays, names, strict=True)]
+        num_channels = clips[0].shape[3]
+        for name, x in zip(names, clips, strict=True):
+            if x.shape[3] != num_channels:
+                raise ValueError(f"clip {name!r}: C={x.shape[3]} channels, but clip {names[0]!r} has {num_channels}")
+        lengths = np.array([x.shape[0] for x in clips])
+        num_persons = np.array([x.shape[1] for x in clips])
+        present = np.zeros((len(clips), num_persons.max()), dtype=bool)
+        for i, x in enumerate(clips):
+            present[i, : x.shape[1]] = x.any(axis=(0, 2, 3))
+            if not present[i].any():
+                raise ValueError(f"clip {names[i]!r}: all coordinates are zero; needed at least one present person")
+        if truth is not None:
+            truth = np.concatenate(
+                [_checked_truth(t, x, name) for t, x, name in zip(truth, clips, names, strict=True)], dtype=bool
+            )
+        return cls(
+            frames=np.concatenate([x.reshape(-1, *x.shape[2:]) for x in clips]),
+            starts=np.concatenate([[0], np.cumsum(lengths * num_persons)[:-1]]),
+            lengths=lengths,
+            num_persons=num_persons,
+            present=present,
+            names=names,
+            class_names=tuple(class_names),
+            skeleton=skeleton,
+            fps=float(fps),
+            truth=truth,
+            dataset=dataset,
+            report=report,
+            **columns,
+        )
+
+    def __len__(self) -> int:
+        """Return the number of clips N."""
+        return len(self.starts)
+
+    def __getitem__(self, index: int) -> Clip:
+        """Clip by position; its x is a view on `frames`."""
+        length, persons = int(self.lengths[index]), int(self.num_persons[index])
+        rows = slice(int(self.starts[index]), int(self.starts[index]) + length * persons)
+        return Clip(
+            x=self.frames[rows].reshape(length, persons, *self.frames.shape[1:]),
+            length=length,
+            present=self.present[index, :persons],
+            skeleton=self.skeleton,
+            fps=self.fps,
+            label=int(self.labels[index]),
+            name=self.names[index],
+            truth=None if self.truth is None else self.truth[rows].reshape(length, persons, -1),
+        )
+
+    def __iter__(self) -> Iterator[Clip]:
+        """Clips in order."""
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        """Summarise what a person wants to know first."""
+        return (
+            f"ClipSet({self.dataset}: {len(self)} clips, {len(self.class_names)} classes, {self.skeleton.name}, "
+            f"{self.lengths.min()}-{self.lengths.max()} frames at {self.fps:g} fps)"
+        )
+
+    @property
+    def num_channels(self) -> int:
+        """Channels C per joint."""
+        return self.frames.shape[2]
+
+    def subset(self, indices: ArrayLike) -> "ClipSet":
+        """Clips at `indices` (positions or a bool mask of length N), sharing the frames of this set."""
+        indices = np.arange(len(self))[np.asarray(indices)]
+        picked = {
+            name: None if getattr(self, name) is None else getattr(self, name)[indices]
+            for name in ("starts", "lengths", "num_persons", "present", "labels", "subjects", "views")
+        }
+        return replace(self, names=tuple(self.names[i] for i in indices), **picked)
+
+    def batch(self, indices: ArrayLike) -> Batch:
+        """Clips at `indices` padded to one shape."""
+        return collate([self[i] for i in np.arange(len(self))[np.asarray(indices)]])
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """All clips in order, `batch_size` at a time."""
+        for start in range(0, len(self), batch_size):
+            yield self.batch(np.arange(start, min(start + batch_size, len(self))))
+
+    def map(self, *transforms: Callable[[Clip], Clip]) -> "ClipSet":
+        """Apply clip -> clip functions one after another; padding that they add is not stored."""
+        clips = []
+        for clip in self:
+            for transform in transforms:
+                clip = transform(clip)
+            clips.append(clip)
+        lengths = np.array([clip.length for clip in clips])
+        rows = lengths * self.num_persons
+        return replace(
+            self,
+            frames=np.concatenate([_rows(clip.x[: clip.length]) for clip in clips]).astype(np.float32, copy=False),
+            starts=np.concatenate([[0], np.cumsum(rows)[:-1]]),
+            lengths=lengths,
+            skeleton=clips[0].skeleton,
+            fps=clips[0].fps,
+            truth=None if self.truth is None else np.concatenate([_rows(clip.truth[: clip.length]) for clip in clips]),
+        )
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``frames.npy`` (memory-mappable), ``index.npz`` and ``clips.json``; the folder appears whole or not."""
+        folder = Path(folder)
+        if folder.exists():
+            raise FileExistsError(f"{folder} exists; choose another folder or remove it")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            whole = self.map()  # gathers a subset's rows into one run
+            np.save(partial / "frames.npy", whole.frames)
+            arrays = {name: getattr(whole, name) for name in _INDEX if getattr(whole, name) is not None}
+            np.savez(partial / "index.npz", **arrays)
+            text = {"names": self.names, "class_names": self.class_names, "fps": self.fps, "dataset": self.dataset}
+            skeleton = {f.name: getattr(self.skeleton, f.name) for f in fields(Skeleton)}
+            (partial / "clips.json").write_text(json.dumps(text | {"skeleton": skeleton}))
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path, *, mmap: bool = True) -> "ClipSet":
+        """Read what `save` wrote; frames stay on disk until used when `mmap` is True."""
+        folder = Path(folder)
+        try:
+            frames = np.load(folder / "frames.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
+            with np.load(folder / "index.npz", allow_pickle=False) as index:
+                arrays = {name: index[name] for name in _INDEX if name in index}
+            text = json.loads((folder / "clips.json").read_text())
+            layout = text.pop("skeleton")
+            pairs = {key: tuple(map(tuple, layout.pop(key))) for key in ("edges", "left_right")}
+            torso = tuple(layout.pop("torso") or ()) or None
+            skeleton = Skeleton(joints=tuple(layout.pop("joints")), torso=torso, **pairs, **layout)
+            clips = cls(
+                frames,
+                names=tuple(text.pop("names")),
+                class_names=tuple(text.pop("class_names")),
+                skeleton=skeleton,
+                **text,
+                **arrays,
+            )
+            clips._check_index()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise ValueError(f"{folder}: not a folder that ClipSet.save wrote ({error})") from error
+        return clips
+
+    def _check_index(self) -> None:
+        """Refuse an index that points outside the frames."""
+        counts = {len(self.starts), len(self.lengths), len(self.num_persons), len(self.present), len(self.labels)}
+        if counts != {len(self.names)} or len(self.names) == 0:
+            raise ValueError(f"columns of {sorted(counts)} entries for {len(self.names)} names")
+        if self.frames.ndim != 3 or self.frames.shape[1] != len(self.skeleton) or self.frames.dtype != np.float32:
+            raise ValueError(f"frames are {self.frames.dtype} {self.frames.shape}, needed float32 (rows, V, C)")
+        ends = self.starts + self.lengths * self.num_persons
+        if min(self.starts.min(), self.lengths.min() - 1, self.num_persons.min() - 1) < 0 or ends.max() > len(
+            self.frames
+        ):
+            raise ValueError(f"the index points outside {len(self.frames)} rows")
+        if self.labels.min() < 0 or self.labels.max() >= len(self.class_names):
+            raise ValueError(f"labels reach {self.labels.max()} for {len(self.class_names)} class names")
+
+
+_INDEX = ("starts", "lengths", "num_persons", "present", "labels", "subjects", "views", "truth")
+
+
+def _rows(array: np.ndarray) -> np.ndarray:
+    return array.reshape(-1, *array.shape[2:])  # (T, M, ...) -> (TM, ...)
+
+
+def _integers(key: str, column: ArrayLike | None, names: Sequence[str]) -> np.ndarray | None:
+    if column is None:
+        return None
+    values = np.asarray(column)
+    if values.ndim != 1 or values.dtype.kind not in "iu":
+        raise ValueError(
+            f"{key}: {values.dtype} of shape {values.shape}, needed one integer per clip ({names[0]!r}, ...)"
+        )
+    return values.astype(np.int64)
+
+
+def _checked(array: ArrayLike, skeleton: Skeleton, name: str) -> np.ndarray:
+    """Return one clip as (T, M, V, C) float32, or raise an error that names it."""
+    try:
+        with np.errstate(over="ignore"):  # too large for float32 becomes inf, refused below
+            x = np.asarray(array, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"clip {name!r}: coordinates are not numbers in one rectangular array ({error})") from error
+    if x.ndim == 3:
+        x = x[:, None]
+    if x.ndim != 4:
+        raise ValueError(f"clip {name!r}: shape {np.shape(array)}, needed (T, V, C) or (T, M, V, C)")
+    if 0 in x.shape:
+        raise ValueError(
+            f"clip {name!r}: empty, shape {np.shape(array)}; needed at least one frame, person and channel"
+        )
+    if x.shape[2] != len(skeleton):
+        raise ValueError(f"clip {name!r}: V={x.shape[2]} joints, but skeleton {skeleton.name!r} has {len(skeleton)}")
+    if not np.isfinite(x).all():
+        t, m, v, c = np.argwhere(~np.isfinite(x))[0]
+        raise ValueError(
+            f"clip {name!r}: {x[t, m, v, c]} at frame {t}, person {m}, joint {skeleton.joints[v]!r}, channel {c}; "
+            "needed finite coordinates (interpolate or drop those frames)"
+        )
+    return x
+
+
+def _checked_truth(truth: ArrayLike, x: np.ndarray, name: str) -> np.ndarray:
+    mask = np.asarray(truth)
+    if mask.ndim == 2:
+        mask = mask[:, None]
+    if mask.shape != x.shape[:3] or mask.dtype != bool:
+        raise ValueError(f"clip {name!r}: truth is {mask.dtype} {mask.shape}, needed bool {x.shape[:3]} (T, M, V)")
+    return _rows(mask)

@@ -1,0 +1,64 @@
+"""Datasets by name, one reader per format; ``synthetic`` needs no download."""
+
+from pathlib import Path
+
+import numpy as np
+
+from lib.clips import ClipSet
+from lib.datasets import msr_action3d, nw_ucla, utd_mhad
+from lib.datasets.archive import DatasetError
+
+READERS = {reader.NAME: reader.load for reader in (nw_ucla, utd_mhad, msr_action3d)}
+
+__all__ = ["READERS", "DatasetError", "load"]
+
+
+def load(
+    name: str,
+    root: str | Path | None = None,
+    split: str | None = None,
+    protocol: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    *,
+    progress: bool = True,
+) -> ClipSet:
+    """Clips of one dataset.
+
+    Parameters
+    ----------
+    name
+        ``"nw_ucla"``, ``"utd_mhad"`` or ``"msr_action3d"``.
+    root
+        Folder with the archives as downloaded (zip or unpacked); default ``SKELETON_DATA``, else ``data/raw/``.
+    split
+        ``"train"``, ``"test"``, NW-UCLA also ``"test_clean"``; None for all clips.
+    protocol
+        How the splits are made; each reader's first protocol by default.
+    limit
+        At most this many clips, drawn by `seed`, classes as even as they go.
+    seed
+        Of the draw.
+
+    Raises
+    ------
+    DatasetError
+        The data are missing, damaged or something else; file and field are named.
+    """
+    if name not in READERS:
+        raise ValueError(f"no dataset {name!r}; choose one of {sorted(READERS)}")
+    clips = READERS[name](root, split, protocol, progress=progress)
+    return clips if limit is None or limit >= len(clips) else clips.subset(_balanced(clips.labels, limit, seed))
+
+
+def _balanced(labels: np.ndarray, limit: int, seed: int) -> np.ndarray:
+    """Positions of `limit` clips, dealt class by class in a random order, back in dataset order."""
+    if limit < 1:
+        raise ValueError(f"limit={limit}, needed at least 1")
+    order = np.random.default_rng(seed).permutation(len(labels))
+    turn = np.zeros(len(labels), dtype=np.int64)  # how many clips of its class come before it
+    for c in np.unique(labels):
+        of_class = order[labels[order] == c]
+        turn[of_class] = np.arange(len(of_class))
+    dealt = order[np.argsort(turn[order], kind="stable")]
+    return np.sort(dealt[:limit])

@@ -1,0 +1,133 @@
+"""Layer outputs out of a network: torch in, one NumPy sequence per clip out."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from lib.clips import Batch, ClipSet
+
+POOLS = {"none": None, "joints": 3, "channels": 1}  # axis of (P, C, T, V) that is averaged
+
+
+@contextmanager
+def capture(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, torch.Tensor]]:
+    """Collect the outputs of modules by name while the context is open.
+
+    Yields a dict that each forward pass fills, in the order in which the layers ran. Tensors are the module's own
+    outputs, attached to the graph if there is one. On leaving, also by an error, every hook is gone; modes, gradient
+    flags and inputs are never touched.
+    """
+    modules = dict(model.named_modules())
+    if unknown := [name for name in layers if name not in modules]:
+        choices = getattr(model, "layer_names", sorted(modules)[1:])
+        raise ValueError(f"no layers {unknown} in {type(model).__name__}; it has {list(choices)}")
+    outputs: dict[str, torch.Tensor] = {}
+
+    def keep(name):
+        def hook(module, inputs, output):
+            outputs.pop(name, None)
+            outputs[name] = output
+
+        return hook
+
+    handles = []
+    try:
+        for name in layers:
+            handles.append(modules[name].register_forward_hook(keep(name)))
+        yield outputs
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def extract(
+    model: nn.Module,
+    clips: ClipSet,
+    layers: Sequence[str] | None = None,
+    *,
+    pool: str = "none",
+    batch_size: int = 64,
+    device: str = "cpu",
+    store: str | Path | None = None,
+    progress: bool = False,
+) -> dict[str, list[np.ndarray]]:
+    """Every clip's features at every layer, padding trimmed, persons averaged.
+
+    Parameters
+    ----------
+    model
+        A network of `lib.models`: its `layer_strides` say how many true frames a layer has left. Used in evaluation
+        mode and returned to the mode it was in.
+    layers
+        Names from ``model.layer_names``; all of them by default.
+    pool
+        What one frame's vector is: ``"none"`` all channels of all joints (D = C V), ``"joints"`` the mean over joints
+        (D = C), ``"channels"`` the mean over channels (D = V).
+    store
+        Folder for one ``<layer>.npy`` per layer, filled batch by batch through a memory map, so that memory holds one
+        batch whatever N is. It must not exist. Without it the arrays are held in memory.
+
+    Returns
+    -------
+    {layer: list over clips of (T_i, D) float32}, T_i = ceil(length / stride); lists hold views on one array per layer.
+    The mean over present persons stands for the clip.
+    """
+    if pool not in POOLS:
+        raise ValueError(f"pool={pool!r}; choose one of {sorted(POOLS)}")
+    names = tuple(layers) if layers is not None else model.layer_names
+    if unknown := [name for name in names if name not in model.layer_strides]:
+        raise ValueError(f"no layers {unknown} in {type(model).__name__}; it has {list(model.layer_strides)}")
+    if store is not None:
+        Path(store).mkdir(parents=True)
+    ends = {name: np.cumsum(-(-clips.lengths // model.layer_strides[name])) for name in names}
+    rows: dict[str, np.ndarray] = {}
+    was_training = model.training
+    model.to(device).eval()
+    start = 0
+    try:
+        with torch.inference_mode(), capture(model, names) as outputs:
+            batches = tqdm(
+                clips.batches(batch_size),
+                total=-(-len(clips) // batch_size),
+                desc="features",
+                unit="batch",
+                disable=not progress,
+            )
+            for batch in batches:
+                model(*batch.to(device)[:3])
+                for name in names:
+                    for n, sequence in enumerate(_sequences(outputs[name], batch, model.layer_strides[name], pool)):
+                        if name not in rows:
+                            rows[name] = _allocate(store, name, (int(ends[name][-1]), sequence.shape[1]))
+                        end = ends[name][start + n]
+                        rows[name][end - len(sequence) : end] = sequence
+                start += len(batch.labels)
+    finally:
+        model.train(was_training)
+    return {name: np.split(rows[name], ends[name][:-1]) for name in names}
+
+
+def _sequences(output: torch.Tensor, batch: Batch, stride: int, pool: str) -> Iterator[np.ndarray]:
+    """One (T_i, D) array per clip of the batch from a layer's output (P, C, T_l, V)."""
+    if POOLS[pool] is not None:
+        output = output.mean(dim=POOLS[pool], keepdim=True)
+    output = output.float().permute(0, 2, 1, 3).flatten(2).cpu().numpy()  # (P, T_l, D)
+    slots = batch.present.numpy()
+    row = np.full(slots.shape, -1)
+    if len(output) == slots.size:  # a network that also computes empty slots
+        row[:] = np.arange(slots.size).reshape(slots.shape)
+    else:
+        row[slots] = np.arange(len(output))
+    for n, length in enumerate(batch.lengths.tolist()):
+        yield output[row[n][slots[n]], : -(-length // stride)].mean(axis=0)
+
+
+def _allocate(store: str | Path | None, name: str, shape: tuple[int, int]) -> np.ndarray:
+    if store is None:
+        return np.empty(shape, dtype=np.float32)
+    return np.lib.format.open_memmap(Path(store) / f"{name}.npy", mode="w+", dtype=np.float32, shape=shape)

@@ -1,0 +1,18 @@
+"""Folder roots of the book, each overridable by an environment variable."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+RESULTS = ROOT / "data" / "results"
+
+
+def build() -> Path:
+    """Folder of executed pages, figures and checkpoints (``LAYERS_BUILD``, default ``build/``)."""
+    return Path(os.environ.get("LAYERS_BUILD", ROOT / "build"))
+
+
+def data(root: str | Path | None = None) -> Path:
+    """Folder of downloaded datasets: `root` if given, else ``SKELETON_DATA``, else ``data/raw/``."""
+    return Path(root or os.environ.get("SKELETON_DATA") or ROOT / "data" / "raw")

@@ -1,0 +1,273 @@
+"""Training and evaluation: one configuration, one loop, checkpoints that go on bit for bit."""
+
+import hashlib
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from lib import scores, transforms
+from lib.clips import Batch, Clip, ClipSet, collate
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train on clips that `lib.transforms` has prepared: the chance that is added, the steps, the arithmetic."""
+
+    epochs: int = 60
+    batch_size: int = 32  # clips
+    learning_rate: float = 0.1  # peak, after warm-up
+    momentum: float = 0.9  # Nesterov
+    weight_decay: float = 5e-4
+    warmup_epochs: int = 5  # linear from 0, then half a cosine to 0
+    label_smoothing: float = 0.1  # share of the target spread over all classes
+    class_balanced: bool = False  # weight the loss by inverse class frequency
+    crop: float = 0.7  # random crop keeps at least this share of a clip's frames, stretched back; 1 = off
+    turn: float = 30.0  # degrees, random turn about the vertical within +-
+    tilt: float = 10.0  # degrees, random tilt within +-
+    stretch: float = 0.1  # random scale per axis within 1 +-
+    noise: float = 0.0  # metres, standard deviation of joint noise
+    mirror: bool = False  # swap left and right at random; only where no class depends on the side
+    precision: str = "float32"  # or "bfloat16": autocast, weights stay float32
+    device: str = "cpu"
+    seed: int = 0  # order, augmentation, dropout; initial weights have their own (models.build)
+
+    def __post_init__(self):
+        positive = {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": self.learning_rate}
+        if wrong := {name: value for name, value in positive.items() if value <= 0}:
+            raise ValueError(f"TrainConfig: {wrong}, needed positive values")
+        if not 0 < self.crop <= 1 or not 0 <= self.label_smoothing < 1:
+            raise ValueError(
+                f"TrainConfig: crop={self.crop} needed in (0, 1], label_smoothing={self.label_smoothing} in [0, 1)"
+            )
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"TrainConfig: precision={self.precision!r}; choose one of {sorted(PRECISIONS)}")
+
+
+class History(NamedTuple):
+    """`epochs`: one row per epoch (loss, accuracy, validation_accuracy, learning_rate, seconds)."""
+
+    epochs: pd.DataFrame
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in all epochs, those before a resumption included."""
+        return float(self.epochs["seconds"].sum())
+
+
+def fit(
+    model: nn.Module,
+    train: ClipSet,
+    validation: ClipSet | None = None,
+    *,
+    config: TrainConfig | None = None,
+    checkpoint: str | Path | None = None,
+    progress: bool = True,
+) -> History:
+    """Train `model` in place by SGD with Nesterov momentum.
+
+    Parameters
+    ----------
+    validation
+        Scored after every epoch when given; never used to choose anything.
+    checkpoint
+        File written after every epoch. When it exists, training goes on from it, to the same weights bit for bit as
+        without a stop; a finished one only loads. One made with another configuration, model or other clips is refused.
+    progress
+        Show a bar with loss, accuracy and time left.
+
+    Notes
+    -----
+    Epoch e depends on the weights, the optimiser's state and (config.seed, e) alone, so no generator state needs to be
+    stored; PyTorch's global generator is left as found. The same seed gives the same weights on one CPU build with the
+    same number of threads.
+    """
+    config = config or TrainConfig()
+    model.to(config.device)
+    optimizer = torch.optim.SGD(
+        model.parameters(),
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        nesterov=config.momentum > 0,
+    )
+    rows = _resume(model, optimizer, train, config, checkpoint) if checkpoint and Path(checkpoint).exists() else []
+    weight = _class_weights(train, config.device) if config.class_balanced else None
+    steps = math.ceil(len(train) / config.batch_size)
+    was_training = model.training
+    bar = tqdm(
+        total=config.epochs * steps, initial=len(rows) * steps, desc="training", unit="step", disable=not progress
+    )
+    with bar, torch.random.fork_rng():
+        for epoch in range(len(rows), config.epochs):
+            started, loss_sum, hits = time.perf_counter(), 0.0, 0
+            torch.manual_seed(int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0]))
+            model.train()
+            for step, batch in enumerate(_epoch(train, config, epoch)):
+                rate = _learning_rate(config, epoch + step / steps)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                with _autocast(config.precision, config.device):
+                    logits = model(batch.x, batch.lengths, batch.present).float()
+                loss = F.cross_entropy(logits, batch.labels, weight, label_smoothing=config.label_smoothing)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                loss_sum += loss.item() * len(logits)
+                hits += int((logits.argmax(dim=1) == batch.labels).sum())
+                bar.update()
+            row = {
+                "epoch": epoch,
+                "loss": loss_sum / len(train),
+                "accuracy": hits / len(train),
+                "learning_rate": rate,
+                "seconds": time.perf_counter() - started,
+            }
+            if not math.isfinite(row["loss"]):
+                raise FloatingPointError(
+                    f"loss became {row['loss']} in epoch {epoch}; lower learning_rate={config.learning_rate}"
+                )
+            if validation is not None:
+                row["validation_accuracy"] = evaluate(model, validation, config=config).top1
+            rows.append(row)
+            bar.set_postfix({key: f"{row[key]:.3f}" for key in ("loss", "accuracy")})
+            if checkpoint:
+                _save(model, optimizer, train, config, rows, Path(checkpoint))
+    model.train(was_training)
+    return History(pd.DataFrame(rows))
+
+
+def predict(model: nn.Module, clips: ClipSet, *, config: TrainConfig | None = None) -> np.ndarray:
+    """Logits (N, classes) float32 in evaluation mode; batch_size, precision and device from `config`."""
+    config = config or TrainConfig()
+    was_training = model.training
+    model.to(config.device).eval()
+    try:
+        with torch.inference_mode(), _autocast(config.precision, config.device):
+            logits = [
+                model(batch.x, batch.lengths, batch.present).float().cpu()
+                for batch in (part.to(config.device) for part in clips.batches(config.batch_size))
+            ]
+    finally:
+        model.train(was_training)
+    return torch.cat(logits).numpy()
+
+
+def evaluate(model: nn.Module, clips: ClipSet, *, config: TrainConfig | None = None) -> scores.Scores:
+    """Score `model` on `clips`: one unaugmented pass per clip."""
+    return scores.score(predict(model, clips, config=config), clips.labels)
+
+
+def _epoch(train: ClipSet, config: TrainConfig, epoch: int) -> Iterator[Batch]:
+    rng = np.random.default_rng([config.seed, epoch])
+    order = rng.permutation(len(train))
+    chunk = 8 * config.batch_size  # clips of like length share a batch: less padding, still a new mix every epoch
+    parts = [order[start : start + chunk] for start in range(0, len(order), chunk)]
+    order = np.concatenate([part[np.argsort(train.lengths[part], kind="stable")] for part in parts])
+    starts = rng.permutation(np.arange(0, len(order), config.batch_size))
+    for start in starts:
+        clips = [_augment(train[i], config, rng) for i in order[start : start + config.batch_size]]
+        yield collate(clips).to(config.device)
+
+
+def _augment(clip: Clip, config: TrainConfig, rng: np.random.Generator) -> Clip:
+    if config.crop < 1:
+        clip = transforms.resample(transforms.random_crop(clip, rng, config.crop), clip.length)
+    if config.mirror and rng.random() < 0.5:
+        clip = transforms.mirror(clip)
+    if config.turn or config.tilt:
+        clip = transforms.random_view(clip, rng, config.turn, config.tilt)
+    if config.stretch:
+        clip = transforms.random_scale(clip, rng, config.stretch)
+    return transforms.random_noise(clip, rng, config.noise) if config.noise else clip
+
+
+def _learning_rate(config: TrainConfig, epoch: float) -> float:
+    if epoch < config.warmup_epochs:
+        return config.learning_rate * (epoch + 1e-3) / config.warmup_epochs
+    progress = (epoch - config.warmup_epochs) / max(config.epochs - config.warmup_epochs, 1e-9)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+
+
+def _autocast(precision: str, device: str) -> torch.autocast:
+    return torch.autocast(torch.device(device).type, PRECISIONS[precision], enabled=precision != "float32")
+
+
+def _class_weights(train: ClipSet, device: str) -> torch.Tensor:
+    count = np.bincount(train.labels, minlength=len(train.class_names))
+    weight = np.where(count > 0, len(train) / np.maximum(count, 1) / (count > 0).sum(), 0.0)
+    return torch.tensor(weight, dtype=torch.float32, device=device)
+
+
+def _identity(model: nn.Module, train: ClipSet, config: TrainConfig) -> dict[str, str]:
+    """Collect what a checkpoint must agree with before training may go on from it."""
+    config_text = {f.name: str(getattr(config, f.name)) for f in fields(config) if f.name != "device"}
+    digest = hashlib.sha256()
+    for clip in train:
+        digest.update(np.ascontiguousarray(clip.x).tobytes())
+    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    return config_text | {
+        "model": f"{type(model).__name__} {hashlib.sha256(str(shapes).encode()).hexdigest()[:16]}",
+        "clips": digest.hexdigest()[:16],
+    }
+
+
+def _save(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    train: ClipSet,
+    config: TrainConfig,
+    rows: list[dict],
+    checkpoint: Path,
+) -> None:
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    partial = checkpoint.with_name(f".{checkpoint.name}.{os.getpid()}")
+    state = {
+        "identity": _identity(model, train, config),
+        "config": asdict(config),
+        "rows": rows,
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+    try:
+        torch.save(state, partial)
+        partial.replace(checkpoint)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _resume(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    train: ClipSet,
+    config: TrainConfig,
+    checkpoint: str | Path,
+) -> list[dict]:
+    try:
+        state = torch.load(checkpoint, map_location=config.device, weights_only=True)
+        found = state["identity"]
+    except Exception as error:  # torch raises pickle, zip, key and runtime errors on damaged files
+        raise ValueError(
+            f"{checkpoint}: not a checkpoint of training.fit ({error}); remove it to start again"
+        ) from error
+    wanted = _identity(model, train, config)
+    differs = [
+        f"{key}: {found.get(key)} there, {value} here" for key, value in wanted.items() if found.get(key) != value
+    ]
+    if differs:
+        raise ValueError(f"{checkpoint} was made by another training ({'; '.join(differs)}); use another file")
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["rows"]
