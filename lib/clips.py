@@ -134,14 +134,14 @@ class ClipSet:
     @classmethod
     def from_arrays(
         cls,
-        arrays: Sequence[ArrayLike],
-        labels: Sequence[int],
+        arrays: Sequence[ArrayLike] | np.ndarray,
+        labels: ArrayLike,
         skeleton: Skeleton | str,
         *,
         names: Sequence[str] | None = None,
         class_names: Sequence[str] | None = None,
-        subjects: Sequence[int] | None = None,
-        views: Sequence[int] | None = None,
+        subjects: ArrayLike | None = None,
+        views: ArrayLike | None = None,
         truth: Sequence[ArrayLike] | None = None,
         fps: float = 30.0,
         dataset: str = "custom",
@@ -234,7 +234,7 @@ class ClipSet:
         """Return the number of clips N."""
         return len(self.starts)
 
-    def __getitem__(self, index: int) -> Clip:
+    def __getitem__(self, index: int | np.integer) -> Clip:
         """Clip by position; its x is a view on `frames`."""
         length, persons = int(self.lengths[index]), int(self.num_persons[index])
         rows = slice(int(self.starts[index]), int(self.starts[index]) + length * persons)
@@ -265,9 +265,9 @@ class ClipSet:
         """Channels C per joint."""
         return self.frames.shape[2]
 
-    def subset(self, indices: ArrayLike) -> "ClipSet":
-        """Clips at `indices` (positions or a bool mask of length N), sharing the frames of this set."""
-        indices = np.arange(len(self))[np.asarray(indices)]
+    def subset(self, indices: ArrayLike | slice) -> "ClipSet":
+        """Clips at `indices` (positions, a slice or a bool mask of length N), sharing the frames of this set."""
+        indices = np.arange(len(self))[indices if isinstance(indices, slice) else np.asarray(indices)]
         picked = {
             name: None if getattr(self, name) is None else getattr(self, name)[indices]
             for name in ("starts", "lengths", "num_persons", "present", "labels", "subjects", "views")
@@ -276,7 +276,7 @@ class ClipSet:
 
     def batch(self, indices: ArrayLike) -> Batch:
         """Clips at `indices` padded to one shape."""
-        return collate([self[i] for i in np.arange(len(self))[np.asarray(indices)]])
+        return collate(list(self.subset(indices)))
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
         """All clips in order, `batch_size` at a time."""
@@ -371,7 +371,7 @@ def _rows(array: np.ndarray) -> np.ndarray:
     return array.reshape(-1, *array.shape[2:])  # (T, M, ...) -> (TM, ...)
 
 
-def _integers(key: str, column: ArrayLike | None, names: Sequence[str]) -> np.ndarray | None:
+def _integers(key: str, column: ArrayLike | None, names: tuple[str, ...]) -> np.ndarray | None:
     if column is None:
         return None
     values = np.asarray(column)

@@ -244,7 +244,8 @@ LAYOUTS: dict[str, Skeleton] = {
             left_wrist-left_index left_wrist-left_thumb left_pinky-left_index right_shoulder-right_elbow
             right_elbow-right_wrist right_wrist-right_pinky right_wrist-right_index right_wrist-right_thumb
             right_pinky-right_index left_shoulder-left_hip right_shoulder-right_hip left_hip-right_hip
-            left_hip-left_knee left_knee-left_ankle left_ankle-left_heel left_heel-left_foot_index left_ankle-left_foot_index
+            left_hip-left_knee left_knee-left_ankle left_ankle-left_heel left_heel-left_foot_index
+            left_ankle-left_foot_index
             right_hip-right_knee right_knee-right_ankle right_ankle-right_heel right_heel-right_foot_index
             right_ankle-right_foot_index""",
             "nose",

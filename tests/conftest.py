@@ -3,8 +3,11 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
+from hypothesis import settings
 
 mpl.use("Agg")
+settings.register_profile("book", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("book")
 
 
 @pytest.fixture

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from lib.clips import ClipSet
-from lib.datasets import msr_action3d, nw_ucla, utd_mhad
+from lib.datasets import msr_action3d, nw_ucla, synthetic, utd_mhad
 from lib.datasets.archive import DatasetError
 
 READERS = {reader.NAME: reader.load for reader in (nw_ucla, utd_mhad, msr_action3d)}
+NAMES = ("synthetic", *READERS)
 
-__all__ = ["READERS", "DatasetError", "load"]
+__all__ = ["NAMES", "READERS", "DatasetError", "load"]
 
 
 def load(
@@ -28,7 +29,8 @@ def load(
     Parameters
     ----------
     name
-        ``"nw_ucla"``, ``"utd_mhad"`` or ``"msr_action3d"``.
+        ``"synthetic"`` (made on the spot, 1,000 clips unless limited), ``"nw_ucla"``, ``"utd_mhad"`` or
+        ``"msr_action3d"``.
     root
         Folder with the archives as downloaded (zip or unpacked); default ``SKELETON_DATA``, else ``data/raw/``.
     split
@@ -38,15 +40,19 @@ def load(
     limit
         At most this many clips, drawn by `seed`, classes as even as they go.
     seed
-        Of the draw.
+        Of the draw; for ``"synthetic"`` of the bodies and motions as well.
 
     Raises
     ------
     DatasetError
         The data are missing, damaged or something else; file and field are named.
     """
-    if name not in READERS:
-        raise ValueError(f"no dataset {name!r}; choose one of {sorted(READERS)}")
+    if name not in NAMES:
+        raise ValueError(f"no dataset {name!r}; choose one of {list(NAMES)}")
+    if name == "synthetic":
+        if protocol not in (None, "cross_subject_view"):
+            raise ValueError(f"protocol={protocol!r}; synthetic has ['cross_subject_view']")
+        return synthetic.make(1000 if limit is None else limit, seed=seed, split=split)
     clips = READERS[name](root, split, protocol, progress=progress)
     return clips if limit is None or limit >= len(clips) else clips.subset(_balanced(clips.labels, limit, seed))
 

@@ -1,6 +1,8 @@
 """Bytes out of an archive as downloaded, or out of the folder it was unpacked to, believing nothing it says."""
 
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -12,6 +14,17 @@ from tqdm.auto import tqdm
 from lib import paths
 
 MAX_BYTES = 8_000_000  # per file; the largest genuine one has half a megabyte
+
+_DAMAGE = (  # what zipfile lets through on damaged or encrypted archives
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+)
 
 
 class DatasetError(ValueError):
@@ -40,8 +53,12 @@ def members(path: Path, pattern: re.Pattern, *, progress: bool = True) -> Iterat
     and a name that stands twice is refused.
     """
     files = _zip_files(path) if path.is_file() else _folder_files(path)
-    found = sorted((name.rsplit("/", 1)[-1], read) for name, read in files)
-    found = [(match, read) for name, read in found if (match := pattern.fullmatch(name))]
+    found = []
+    for name, read in sorted((name.rsplit("/", 1)[-1], read) for name, read in files):
+        if match := pattern.fullmatch(name):
+            found.append((match, read))
+        elif path.is_file():
+            read()  # a zip checks a name only on reading: damage must not turn a clip into some other file
     if not found:
         raise DatasetError(f"{path}: no file is named like {pattern.pattern}; is this the right archive?")
     for (first, _), (second, _) in pairwise(found):
@@ -68,7 +85,7 @@ class _Reader:
         try:
             with self.source.open(self.info) if self.info else self.source.open("rb") as stream:
                 contents = stream.read(MAX_BYTES + 1)  # the size in a zip's index may lie
-        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        except _DAMAGE as error:
             raise DatasetError(f"{name}: cannot be read from its archive ({error}); download it again") from error
         if len(contents) > MAX_BYTES:
             raise DatasetError(f"{name}: more than {MAX_BYTES} bytes")
@@ -78,7 +95,7 @@ class _Reader:
 def _zip_files(path: Path) -> list[tuple[str, _Reader]]:
     try:
         archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+    except _DAMAGE as error:
         raise DatasetError(f"{path}: not a readable zip archive ({error}); download it again") from error
     return [(info.filename, _Reader(archive, info)) for info in archive.infolist() if not info.is_dir()]
 

@@ -98,7 +98,7 @@ def _parse(contents: bytes, file: str) -> np.ndarray:
     try:
         rows = np.array([line.split() for line in lines if line.strip()], dtype=np.float64)
     except ValueError as error:
-        raise DatasetError(f"{file}: not rows of four numbers ({error})") from error
+        raise DatasetError(f"{file}: not rows of four numbers ({str(error)[:80]})") from error
     if rows.ndim != 2 or rows.shape[1] != 4 or len(rows) % 20 or len(rows) == 0:
         raise DatasetError(f"{file}: {rows.shape} numbers, needed 20 rows of `x y z confidence` per frame")
     confidence = rows[:, 3]

@@ -36,12 +36,14 @@ def load(root: str | Path | None, split: str | None, protocol: str | None, *, pr
     """
     kinect.check_protocol(protocol, ["cross_view"], NAME)
     source = archive.locate("all_sqe", FILE, root, DOWNLOAD)
-    arrays, names, numbers = [], [], []
+    arrays, names, numbers, mended = [], [], [], 0
     for match, contents in archive.members(source, FILE, progress=progress):
         action, subject, _, view = map(int, match.groups())
         if action not in CLASSES or not 1 <= subject <= 10 or not 1 <= view <= 3:
             raise DatasetError(f"{match[0]}: needed action in {_ACTIONS}, subject 1-10, view 1-3")
-        arrays.append(_parse(contents, match[0], _ACTIONS.index(action) + 1))
+        x, lost = kinect.without_lost_frames(_parse(contents, match[0], _ACTIONS.index(action) + 1), match[0])
+        arrays.append(x)
+        mended += lost
         names.append(match[0].removesuffix(".json"))
         numbers.append((_ACTIONS.index(action), subject, view))
     labels, subjects, views = np.array(numbers).T
@@ -55,6 +57,7 @@ def load(root: str | Path | None, split: str | None, protocol: str | None, *, pr
         [],
         f"{twin.sum()} of {(~train).sum()} test clips equal a training clip coordinate by coordinate",
         f"{short} clips have fewer than 10 frames",
+        f"{mended} lost frames interpolated",
     )
     clips = ClipSet.from_arrays(
         arrays,

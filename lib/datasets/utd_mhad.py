@@ -1,14 +1,12 @@
 """UTD-MHAD (Chen et al., ICIP 2015): ``Skeleton.zip`` with one MATLAB file per clip."""
 
-import io
 import re
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 
 from lib.clips import ClipSet
-from lib.datasets import archive, kinect
+from lib.datasets import archive, kinect, matlab
 from lib.datasets.archive import DatasetError
 
 NAME = "utd_mhad"
@@ -51,12 +49,14 @@ def load(root: str | Path | None, split: str | None, protocol: str | None, *, pr
     """Read the archive; splits ``train`` (odd subjects) and ``test`` (even subjects)."""
     kinect.check_protocol(protocol, ["cross_subject"], NAME)
     source = archive.locate("Skeleton", FILE, root, DOWNLOAD)
-    arrays, names, numbers = [], [], []
+    arrays, names, numbers, mended = [], [], [], 0
     for match, contents in archive.members(source, FILE, progress=progress):
         action, subject, _ = map(int, match.groups())
         if not 1 <= action <= len(CLASSES) or not 1 <= subject <= 8:
             raise DatasetError(f"{match[0]}: needed action 1-{len(CLASSES)}, subject 1-8")
-        arrays.append(_parse(contents, match[0])[:, TO_KINECT20])
+        x, lost = kinect.without_lost_frames(_parse(contents, match[0])[:, TO_KINECT20], match[0])
+        arrays.append(x)
+        mended += lost
         names.append(match[0].removesuffix("_skeleton.mat"))
         numbers.append((action - 1, subject))
     labels, subjects = np.array(numbers).T
@@ -69,19 +69,16 @@ def load(root: str | Path | None, split: str | None, protocol: str | None, *, pr
         subjects=subjects,
         fps=30.0,
         dataset=NAME,
-        report=kinect.report(len(arrays), []),
+        report=kinect.report(len(arrays), [], f"{mended} lost frames interpolated"),
     )
     return kinect.pick_split(clips, split, {"train": subjects % 2 == 1, "test": subjects % 2 == 0}, NAME)
 
 
 def _parse(contents: bytes, file: str) -> np.ndarray:
     try:
-        variables = scipy.io.loadmat(io.BytesIO(contents), variable_names=["d_skel"])
-    except Exception as error:  # SciPy lets struct, zlib, index, memory and type errors through on damaged files
-        raise DatasetError(f"{file}: not a readable MATLAB file ({type(error).__name__}: {error})") from error
-    if "d_skel" not in variables:
-        raise DatasetError(f"{file}: no variable d_skel; found {sorted(v for v in variables if v[0] != '_')}")
-    skeleton = variables["d_skel"]
-    if not isinstance(skeleton, np.ndarray) or skeleton.ndim != 3 or skeleton.shape[:2] != (20, 3):
-        raise DatasetError(f"{file}: d_skel has shape {np.shape(skeleton)}, needed (20, 3, T)")
+        skeleton = matlab.read(contents, "d_skel")
+    except ValueError as error:
+        raise DatasetError(f"{file}: d_skel cannot be read: {error}") from error
+    if skeleton.ndim != 3 or skeleton.shape[:2] != (20, 3):
+        raise DatasetError(f"{file}: d_skel has shape {skeleton.shape}, needed (20, 3, T)")
     return kinect.checked_coordinates(skeleton.transpose(2, 0, 1), file, "d_skel")  # (T, V, C)

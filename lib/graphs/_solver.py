@@ -1,0 +1,320 @@
+"""The non-negative quadratic programs of NNK, solved exactly; plain arrays in, plain arrays out.
+
+Each clip i with candidates S has its own small problem: minimise ½ θᵀ K_SS θ - θᵀ k_Si over θ >= 0. Its numbers are
+kept as one *local system* (k + 1, k + 1): the kernel over the candidates, then the clip itself as last row and column.
+
+`no_type_check` keeps the typing hook of the tests from wrapping functions before Numba sees them.
+"""
+
+from typing import no_type_check
+
+import numpy as np
+from numba import njit
+
+from lib.graphs._kernels import RIDGE
+
+OPTIMAL = 1e-11  # a candidate may enter while the objective falls faster than this, relative to its largest k_Si
+SUPPORT = 1e-10  # weights below this fraction of the clip's largest are rounding, not neighbours
+_FREE, _PASSIVE, _BLOCKED = 0, 1, 2
+
+
+def fill_systems(values, sigmas, indices, start, stop):
+    """Local systems (stop - start, k + 1, k + 1); `values` are distances if `sigmas` (N,) is filled, else a kernel."""
+    k = indices.shape[1]
+    packed = np.empty((stop - start, (k + 1) * (k + 2) // 2))
+    _gather(values, sigmas, indices[start:stop], start, packed)
+    if sigmas.size:
+        with np.errstate(under="ignore"):
+            np.exp(packed, out=packed)  # NumPy's is several times faster than the one Numba calls
+    systems = np.empty((stop - start, k + 1, k + 1))
+    _unpack(packed, systems)
+    return systems
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def _gather(values, sigmas, indices, start, packed):
+    """Lower triangles of the local systems, one per row; exponents -d² / (2 σ σ) where there are `sigmas`."""
+    k = indices.shape[1]
+    members = np.empty(k + 1, np.int64)
+    inverse = np.ones(k + 1)
+    for row in range(len(indices)):
+        members[:k] = indices[row]
+        members[k] = start + row
+        if sigmas.size > 0:
+            for a in range(k + 1):
+                inverse[a] = np.sqrt(0.5) / sigmas[members[a]]
+        place = 0
+        for a in range(k + 1):
+            line = values[members[a]]
+            for b in range(a + 1):
+                value = np.float64(line[members[b]])
+                if sigmas.size > 0:
+                    value = 0.0 if a == b else -(value * inverse[a]) * (value * inverse[b])
+                packed[row, place] = value
+                place += 1
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def _unpack(packed, systems):
+    size = systems.shape[1]
+    for row in range(len(systems)):
+        place = 0
+        for a in range(size):
+            for b in range(a + 1):
+                systems[row, a, b] = packed[row, place]
+                systems[row, b, a] = packed[row, place]
+                place += 1
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+@no_type_check
+def _squared_norm(system):
+    total = 0.0
+    for value in system.flat:
+        total += value * value
+    return total
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+@no_type_check
+def _factorise(system, shift, upper):
+    """Cholesky factor U, UᵀU = system + shift·I, four pivots at a time; returns how many pivots were positive.
+
+    Its last column solves Uᵀu = k_Si on the way, because k_Si is the last column of the system.
+    """
+    size = len(system)
+    for i in range(size):
+        for j in range(i, size):
+            upper[i, j] = system[i, j]
+        upper[i, i] += shift
+        r = 0
+        while r + 4 <= i:
+            u0, u1, u2, u3 = upper[r, i], upper[r + 1, i], upper[r + 2, i], upper[r + 3, i]
+            for j in range(i, size):
+                upper[i, j] -= u0 * upper[r, j] + u1 * upper[r + 1, j] + u2 * upper[r + 2, j] + u3 * upper[r + 3, j]
+            r += 4
+        while r < i:
+            u0 = upper[r, i]
+            for j in range(i, size):
+                upper[i, j] -= u0 * upper[r, j]
+            r += 1
+        if not upper[i, i] > 0.1 * shift:
+            return i
+        inverse = 1.0 / np.sqrt(upper[i, i])
+        for j in range(i, size):
+            upper[i, j] *= inverse
+    return size
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+@no_type_check
+def _append(system, target, order, place, shift, factor, forward):
+    """Add candidate `order[place]` to a Cholesky factor and its forward solution; False if it depends on the others."""
+    member = order[place]
+    pivot = system[member, member] + shift
+    rest = target[member]
+    for q in range(place):
+        value = system[member, order[q]]
+        for r in range(q):
+            value -= factor[place, r] * factor[q, r]
+        value /= factor[q, q]
+        factor[place, q] = value
+        pivot -= value * value
+        rest -= value * forward[q]
+    if not pivot > 0.1 * shift:
+        return False
+    factor[place, place] = np.sqrt(pivot)
+    forward[place] = rest / factor[place, place]
+    return True
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+@no_type_check
+def _back_substitute(factor, forward, size, solution):
+    for q in range(size):
+        solution[q] = forward[q]
+    for q in range(size - 1, -1, -1):
+        solution[q] /= factor[q, q]
+        for r in range(q):
+            solution[r] -= solution[q] * factor[q, r]
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def _drop_zeros(system, target, shift, order, size, factor, forward, theta, state):
+    """Take candidates whose weight reached 0 out of the passive set and mend the factor; returns the new size."""
+    kept, first = 0, size
+    for q in range(size):
+        member = order[q]
+        if theta[member] <= 0.0:
+            theta[member] = 0.0
+            state[member] = _FREE
+            first = min(first, q)
+        else:
+            order[kept] = member
+            kept += 1
+    size, q = kept, first
+    while q < size:
+        if _append(system, target, order, q, shift, factor, forward):
+            q += 1
+            continue
+        theta[order[q]] = 0.0  # rounding only: a part of a positive definite matrix is positive definite
+        state[order[q]] = _BLOCKED
+        for r in range(q, size - 1):
+            order[r] = order[r + 1]
+        size -= 1
+    return size
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def _active_set(system, target, shift, tolerance, order, size, factor, forward, solution, theta, state):
+    """Exact weights: candidates enter one by one, leave when their weight reaches 0, and may enter again.
+
+    Starts from `size` candidates whose unbounded `solution` is positive, or from none. Ends because a step that lowers
+    the objective leaves a set of neighbours for good, and k steps in a row that do not (rounding) end the search.
+    """
+    k = target.size
+    theta[:] = 0.0
+    state[:] = _FREE
+    for q in range(size):
+        state[order[q]] = _PASSIVE
+    best, stalled = 0.0, 0
+    descent = target.copy()
+    for q in range(size):
+        theta[order[q]] = solution[q]
+        best += solution[q] * target[order[q]]
+        for j in range(k):
+            descent[j] -= solution[q] * system[order[q], j]
+    while stalled <= k:
+        entering = -1
+        for j in range(k):
+            if state[j] == _FREE and descent[j] > tolerance and (entering < 0 or descent[j] > descent[entering]):
+                entering = j
+        if entering < 0:
+            break
+        order[size] = entering
+        if not _append(system, target, order, size, shift, factor, forward):
+            state[entering] = _BLOCKED
+            continue
+        _back_substitute(factor, forward, size + 1, solution)
+        if solution[size] <= 0.0:  # rounding: its weight must rise, as the objective falls along it
+            state[entering] = _BLOCKED
+            continue
+        state[entering] = _PASSIVE
+        size += 1
+        while True:
+            step, leaving = 1.0, -1
+            for q in range(size):
+                if solution[q] <= 0.0:
+                    ratio = theta[order[q]] / (theta[order[q]] - solution[q])
+                    if leaving < 0 or ratio < step:
+                        step, leaving = ratio, order[q]
+            if leaving < 0:
+                break
+            for q in range(size):
+                theta[order[q]] += step * (solution[q] - theta[order[q]])
+            theta[leaving] = 0.0
+            size = _drop_zeros(system, target, shift, order, size, factor, forward, theta, state)
+            _back_substitute(factor, forward, size, solution)
+        gain = 0.0  # -2 x objective at an optimum over the passive set
+        descent[:] = target
+        for q in range(size):
+            member = order[q]
+            theta[member] = solution[q]
+            gain += solution[q] * target[member]
+            for j in range(k):
+                descent[j] -= solution[q] * system[member, j]
+        if gain > best:
+            best, stalled = gain, 0
+            for j in range(k):
+                if state[j] == _BLOCKED:
+                    state[j] = _FREE
+        else:
+            stalled += 1
+            if state[entering] == _FREE:
+                state[entering] = _BLOCKED
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def _prune(system, target, shift, order, factor, forward, solution, theta, state):
+    """Solve without bounds, drop what is not positive, solve again; nobody returns (the published heuristic).
+
+    Returns how many candidates are left, first in `order`.
+    """
+    size = 0
+    for j in range(target.size):
+        order[size] = j
+        size += _append(system, target, order, size, shift, factor, forward)
+    all_positive = False
+    while not all_positive:
+        _back_substitute(factor, forward, size, solution)
+        theta[:] = 0.0
+        all_positive = True
+        for q in range(size):
+            theta[order[q]] = solution[q]
+            all_positive = all_positive and solution[q] > 0.0
+        if not all_positive:
+            size = _drop_zeros(system, target, shift, order, size, factor, forward, theta, state)
+    return size
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def solve_systems(systems, exact, weights, errors, residuals, norms, indefinite):
+    """Solve each local system into row r of `weights` (B, k).
+
+    Also filled, (B,) each: reconstruction `errors`, KKT `residuals`, squared Frobenius `norms` of the systems, and
+    `indefinite` where a system is not positive semi-definite (its weights may then be no minimum).
+    """
+    k = systems.shape[1] - 1
+    factor, upper = np.empty((k + 1, k + 1)), np.empty((k + 1, k + 1))
+    forward, solution, gradient = np.empty(k + 1), np.empty(k + 1), np.empty(k)
+    order = np.empty(k + 1, np.int64)
+    state = np.empty(k + 1, np.int64)
+    for row in range(len(systems)):
+        system, theta = systems[row], weights[row]
+        target = system[k, :k]
+        norms[row] = _squared_norm(system)
+        scale, largest = 0.0, 0.0
+        for a in range(k + 1):
+            scale = max(scale, system[a, a])
+            if a < k:
+                largest = max(largest, target[a])
+        shift = RIDGE * scale
+        size = _factorise(system, shift, upper)
+        indefinite[row] = size <= k
+        theta[:] = 0.0
+        if largest > 1e-290:  # below, products underflow: the clip is similar to nobody
+            num_negative = 0 if size >= k else k
+            for q in range(k - 1 if size >= k else -1, -1, -1):
+                value = upper[q, k]
+                for r in range(q + 1, k):
+                    value -= upper[q, r] * theta[r]
+                theta[q] = value / upper[q, q]
+                num_negative += theta[q] < 0.0
+            if num_negative > 0:
+                size = 0
+                if not exact or 3 * num_negative < k:  # few to drop: sooner there from all candidates than from none
+                    size = _prune(system, target, shift, order, factor, forward, solution, theta, state)
+                if exact:
+                    tolerance = OPTIMAL * largest
+                    _active_set(system, target, shift, tolerance, order, size, factor, forward, solution, theta, state)
+        heaviest = theta.max()
+        for j in range(k):
+            if theta[j] < SUPPORT * heaviest:
+                theta[j] = 0.0
+        error, residual = system[k, k], 0.0
+        gradient[:] = 0.0
+        for j in range(k):
+            if theta[j] > 0.0:
+                for a in range(k):
+                    gradient[a] += theta[j] * system[j, a]
+        for j in range(k):
+            error += theta[j] * (gradient[j] - 2.0 * target[j])
+            residual = max(residual, abs(min(theta[j], (gradient[j] - target[j]) / scale)))
+        errors[row] = max(error, 0.0)
+        residuals[row] = residual

@@ -1,0 +1,43 @@
+"""Every figure of the book: arrays and axes in, axes or a figure out.
+
+Functions with one panel take ``ax`` and return it; functions with several take ``axes`` and return the figure. Nothing
+here shows, saves or closes a figure, changes rcParams, or modifies what it is given.
+"""
+
+from lib.plots.alignment import alignment, band_sensitivity, warped_pair
+from lib.plots.animation import Animation, pose_animation, pose_animations
+from lib.plots.geometry import neighbors_by_layer, smoothness_by_class, smoothness_by_layer
+from lib.plots.graph import graph_embedding, graph_layers
+from lib.plots.layout import spectral_layout
+from lib.plots.skeleton import pose, pose_strip
+from lib.plots.style import class_style, styled
+from lib.plots.summary import class_counts, clip_lengths
+from lib.plots.training import confusion, learning_curves, reliability
+from lib.plots.trajectories import joint_trajectories
+from lib.plots.view import project
+
+__all__ = [
+    "Animation",
+    "alignment",
+    "band_sensitivity",
+    "class_counts",
+    "class_style",
+    "clip_lengths",
+    "confusion",
+    "graph_embedding",
+    "graph_layers",
+    "joint_trajectories",
+    "learning_curves",
+    "neighbors_by_layer",
+    "pose",
+    "pose_animation",
+    "pose_animations",
+    "pose_strip",
+    "project",
+    "reliability",
+    "smoothness_by_class",
+    "smoothness_by_layer",
+    "spectral_layout",
+    "styled",
+    "warped_pair",
+]

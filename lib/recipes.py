@@ -1,0 +1,80 @@
+"""How each dataset is prepared and trained on: what both the training page and the pages that need a network use."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
+
+from torch import nn
+
+from lib import models, paths, training, transforms
+from lib.clips import ClipSet
+from lib.training import History, TrainConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Preparation, network and training for one dataset. Chosen on training clips only (see data/results)."""
+
+    model: str = "stgcn"
+    width: float = 0.5
+    dropout: float = 0.2
+    num_frames: int | None = 64  # every clip stretched to this; None keeps true lengths
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def prepare(self, clips: ClipSet) -> ClipSet:
+        """Align clips to the body and stretch them, as `fit` and every use of the network expect them."""
+        steps = [transforms.align]
+        if self.num_frames is not None:
+            steps.append(partial(transforms.resample, num_frames=self.num_frames))
+        return clips.map(*steps)
+
+    def build(self, clips: ClipSet, seed: int) -> nn.Module:
+        """Return the untrained network of `seed` for the classes and joints of `clips`."""
+        return models.build(
+            self.model,
+            num_classes=len(clips.class_names),
+            skeleton=clips.skeleton,
+            in_channels=clips.num_channels,
+            width=self.width,
+            dropout=self.dropout,
+            seed=seed,
+        )
+
+    def fit(
+        self, clips: ClipSet, seed: int, *, validation: ClipSet | None = None, progress: bool = True
+    ) -> tuple[nn.Module, History]:
+        """Train the network of `seed` on prepared clips, or go on from, or load, its checkpoint under ``build/``."""
+        config = replace(self.train, seed=seed)
+        model = self.build(clips, seed)
+        text = json.dumps([asdict(replace(self, train=config)), clips.names], sort_keys=True)
+        name = f"{clips.dataset.replace('/', '-')}-{seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}.pt"
+        checkpoint = paths.build() / "checkpoints" / name
+        history = training.fit(model, clips, validation, config=config, checkpoint=checkpoint, progress=progress)
+        return model, history
+
+
+_KINECT = TrainConfig(epochs=70, turn=45.0, tilt=15.0, stretch=0.15, crop=0.6, precision="bfloat16")
+RECIPES: Mapping[str, Recipe] = {
+    "synthetic": Recipe(
+        width=0.25, num_frames=32, dropout=0.0, train=TrainConfig(epochs=20, warmup_epochs=2, crop=0.8)
+    ),
+    "nw_ucla": Recipe(train=_KINECT),
+    "utd_mhad": Recipe(train=replace(_KINECT, epochs=100)),
+    "msr_action3d": Recipe(train=replace(_KINECT, epochs=120)),
+}
+
+
+def get(dataset: str, **changes) -> Recipe:
+    """Recipe of a dataset, with fields of Recipe or TrainConfig changed; a change to None keeps the recipe's value."""
+    if dataset not in RECIPES:
+        raise ValueError(f"no recipe for {dataset!r}; choose one of {sorted(RECIPES)}, or make a Recipe")
+    changes = {name: value for name, value in changes.items() if value is not None}
+    own = {f.name for f in fields(Recipe)} - {"train"}
+    inner = {f.name for f in fields(TrainConfig)}
+    if unknown := sorted(changes.keys() - own - inner):
+        raise ValueError(f"a recipe has no {unknown}; it has {sorted(own | inner)}")
+    recipe = RECIPES[dataset]
+    train = replace(recipe.train, **{name: value for name, value in changes.items() if name in inner})
+    return replace(recipe, train=train, **{name: value for name, value in changes.items() if name in own})

@@ -1,0 +1,425 @@
+"""Figures are checked by what they hold: artists, labels, limits and text; pictures are not compared."""
+
+import copy
+import re
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from scipy import sparse
+
+NAMES = ("wave", "kick", "sit down")
+
+
+@pytest.fixture
+def plots():
+    from lib import plots
+
+    return plots
+
+
+@pytest.fixture
+def skeleton():
+    from lib import skeletons
+
+    return skeletons.get("ntu25")
+
+
+@pytest.fixture(autouse=True)
+def _closed_figures():
+    yield
+    plt.close("all")
+
+
+def clip(rng, frames=12, persons=1, channels=3):
+    return rng.normal(size=(frames, persons, 25, channels)).astype(np.float32)
+
+
+def bones(ax):
+    return [line for line in ax.collections if isinstance(line, LineCollection) and len(line.get_segments())]
+
+
+def smoothness_rows():
+    return pd.DataFrame(
+        [
+            {
+                "layer": layer,
+                "measure": measure,
+                "network": network,
+                "value": 0.5 - 0.02 * layer,
+                "low": 0.3,
+                "high": 0.6,
+            }
+            | {"permuted_mean": 0.7, "permuted_low": 0.68, "permuted_high": 0.72}
+            for measure in ("interpolation_error", "laplacian")
+            for network in ("trained", "untrained")
+            for layer in range(10)
+        ]
+    )
+
+
+def class_rows(values):
+    return pd.DataFrame(
+        [
+            {
+                "layer": f"block{layer}",
+                "class": c,
+                "measure": "interpolation_error",
+                "value": v,
+                "permuted_mean": 0.5 + c,
+            }
+            for layer, row in enumerate(values)
+            for c, v in enumerate(row)
+        ]
+    )
+
+
+def history():
+    epochs = np.arange(1, 6)
+    runs = [
+        {
+            "epoch": epochs,
+            "seed": seed,
+            "loss": 1 / epochs,
+            "accuracy": 1 - 1 / epochs,
+            "validation_accuracy": 0.9 - 1 / epochs,
+        }
+        for seed in range(3)
+    ]
+    return pd.concat([pd.DataFrame(run) for run in runs], ignore_index=True)
+
+
+def ring(count):
+    """Graph of a closed chain of `count` nodes."""
+    ones = sparse.eye_array(count, format="csr")[np.r_[1:count, 0]]
+    return sparse.csr_array(ones + ones.T)
+
+
+def ax_calls(rng, skeleton):
+    """Name -> (positional arguments, keywords) for every function with one axes."""
+    path = np.array([[0, 0], [1, 1], [2, 1], [3, 2]])
+    radii = pd.DataFrame({"radius": [1, 2, np.inf], "value": [0.3, 0.2, 0.25], "low": 0.1, "high": 0.4, "layer": 3})
+    bins = pd.DataFrame({"confidence": [0.4, 0.9], "accuracy": [0.3, 0.8], "clips": [4, 9]})
+    labels = rng.integers(0, 3, 30)
+    return {
+        "pose": ((clip(rng)[0], skeleton), {"importance": rng.uniform(size=25)}),
+        "pose_strip": ((clip(rng), skeleton), {"fps": 30, "trail": 3, "truth": rng.uniform(size=(12, 25)) > 0.9}),
+        "class_counts": ((labels, NAMES), {"groups": labels % 2}),
+        "clip_lengths": ((rng.integers(20, 90, 30), labels, NAMES), {}),
+        "confusion": ((rng.integers(0, 9, (3, 3)), NAMES), {}),
+        "reliability": ((bins,), {}),
+        "alignment": ((rng.uniform(size=(4, 3)), path), {"band": np.eye(4, 3) > 0}),
+        "warped_pair": ((rng.normal(size=4), rng.normal(size=3), path), {"fps": 30.0}),
+        "band_sensitivity": ((radii,), {"series": "layer"}),
+        "smoothness_by_class": ((class_rows(rng.uniform(size=(4, 3))), NAMES), {"relative": True}),
+        "neighbors_by_layer": (({"0": rng.integers(1, 9, 30), "1": rng.integers(1, 9, 30)},), {"candidates": 10}),
+        "graph_embedding": ((ring(30), labels, NAMES), {}),
+    }
+
+
+def figure_calls(rng, skeleton):
+    """Name -> (positional arguments, number of panels) for every function with several axes."""
+    return {
+        "joint_trajectories": ((clip(rng), skeleton), 3),
+        "learning_curves": ((history(),), 2),
+        "smoothness_by_layer": ((smoothness_rows(),), 2),
+        "graph_layers": (({"0": ring(9), "1": ring(9)}, np.arange(9) % 3, NAMES), 2),
+    }
+
+
+AX_NAMES = sorted(ax_calls(np.random.default_rng(0), None))
+FIGURE_NAMES = sorted(figure_calls(np.random.default_rng(0), None))
+
+
+@pytest.mark.parametrize("name", AX_NAMES)
+def test_given_ax_is_returned_and_inputs_and_session_stay(plots, rng, skeleton, name):
+    args, options = ax_calls(rng, skeleton)[name]
+    before, settings = copy.deepcopy((args, options)), dict(mpl.rcParams)
+    ax = plt.subplots()[1]
+    assert getattr(plots, name)(*args, ax=ax, **options) is ax
+    assert plt.get_fignums() == [1]
+    assert dict(mpl.rcParams) == settings
+    assert [flat(part) for part in before[0]] == [flat(part) for part in args]
+    assert {k: flat(v) for k, v in before[1].items()} == {k: flat(v) for k, v in options.items()}
+    ax.figure.canvas.draw()
+
+
+def flat(value):
+    if sparse.issparse(value):
+        return value.toarray().tobytes()
+    if isinstance(value, dict):
+        return {key: flat(part) for key, part in value.items()}
+    return value.tobytes() if isinstance(value, np.ndarray) else value.to_csv() if hasattr(value, "to_csv") else value
+
+
+@pytest.mark.parametrize("name", [name for name in AX_NAMES if name != "graph_embedding"])
+def test_axes_are_labelled(plots, rng, skeleton, name):
+    args, options = ax_calls(rng, skeleton)[name]
+    ax = getattr(plots, name)(*args, **options)
+    assert len(plt.get_fignums()) == 1
+    assert ax.get_xlabel()
+    assert ax.get_ylabel()
+
+
+@pytest.mark.parametrize("name", FIGURE_NAMES)
+def test_given_axes_are_used(plots, rng, skeleton, name):
+    args, count = figure_calls(rng, skeleton)[name]
+    before, settings = [flat(part) for part in args], dict(mpl.rcParams)
+    figure, axes = plt.subplots(1, count)
+    assert getattr(plots, name)(*args, axes=axes) is figure
+    assert [flat(part) for part in args] == before
+    assert dict(mpl.rcParams) == settings
+    own = getattr(plots, name)(*args)
+    assert isinstance(own, Figure)
+    assert len(own.axes) == count
+    assert plt.get_fignums() == [1, 2]
+    with pytest.raises(ValueError, match=rf"{count + 1} given for {count} panels"):
+        getattr(plots, name)(*args, axes=[*axes, axes[0]])
+
+
+def test_units_reach_the_labels(plots, rng, skeleton):
+    assert plots.pose(clip(rng)[0], skeleton).get_ylabel() == "vertical (m)"
+    assert plots.pose(clip(rng, channels=2)[0], skeleton, units="px").get_xlabel() == "horizontal (px)"
+    assert plots.pose_strip(clip(rng), skeleton, fps=30.0).get_xlabel() == "time (s)"
+    assert plots.pose_strip(clip(rng), skeleton).get_xlabel() == "frame"
+    assert plots.joint_trajectories(clip(rng), skeleton, fps=30).axes[2].get_ylabel() == "z (m)"
+    panel = plots.smoothness_by_layer(smoothness_rows()).axes[0]
+    assert panel.get_ylabel() == "interpolation error\n(lower: smoother)"
+    assert [tick.get_text() for tick in panel.get_xticklabels()] == [str(layer) for layer in range(10)]
+
+
+def test_front_view_is_the_sensors_own(plots):
+    front = plots.project(np.array([[1.0, 2.0, 3.0]]))
+    np.testing.assert_allclose(front, [[-1.0, 2.0]], atol=1e-12)  # x to the sensor's left
+    np.testing.assert_allclose(plots.project(np.array([[1.0, 2.0, 3.0]]), azimuth=90), [[3.0, 2.0]], atol=1e-12)
+    np.testing.assert_allclose(plots.project(np.array([[1.0, 2.0, 3.0]]), elevation=90), [[-1.0, 3.0]], atol=1e-12)
+    np.testing.assert_allclose(plots.project(np.array([[1.0, 2.0, 3.0]]), y_down=True), [[1.0, -2.0]], atol=1e-12)
+    np.testing.assert_allclose(plots.project(np.array([[1.0, 2.0]])), [[1.0, 2.0]])
+    np.testing.assert_allclose(plots.project(np.array([[1.0, 2.0]]), y_down=True), [[1.0, -2.0]])
+    with pytest.raises(ValueError, match="C=4"):
+        plots.project(np.zeros((1, 4)))
+
+
+def test_projection_is_orthographic(plots):
+    plane = plots.project(np.eye(3), azimuth=33, elevation=21)  # rows: where the axes point on the picture
+    np.testing.assert_allclose(plane.T @ plane, np.eye(2), atol=1e-12)
+
+
+def test_every_bone_is_drawn_once(plots, rng, skeleton):
+    ax = plots.pose(clip(rng, persons=2)[0], skeleton)
+    assert [len(line.get_segments()) for line in bones(ax)] == [len(skeleton.edges)] * 2
+    strip = plots.pose_strip(clip(rng), skeleton, frames=[0, 4, 7])
+    assert [len(line.get_segments()) for line in bones(strip)] == [len(skeleton.edges)] * 3
+
+
+def test_absent_persons_and_missing_joints_are_not_drawn(plots, rng, skeleton):
+    frame = clip(rng, persons=3)[0]
+    frame[1] = 0.0
+    assert len(bones(plots.pose(frame, skeleton))) == 2
+    assert len(bones(plots.pose(frame, skeleton, present=np.array([True, True, False])))) == 1
+    frame[0, 3] = np.nan  # the head, at the end of one bone
+    assert sorted(len(line.get_segments()) for line in bones(plots.pose(frame, skeleton))) == [23, 24]
+
+
+def test_sides_have_their_colours(plots, rng, skeleton):
+    from lib.plots.view import bone_sides, joint_sides
+
+    assert joint_sides(skeleton)[skeleton.joints.index("left_knee")] == "left"
+    assert sorted(map(bone_sides(skeleton).count, ("left", "right", "center"))) == [4, 10, 10]
+    colors = bones(plots.pose(clip(rng)[0], skeleton))[0].get_colors()
+    assert len(np.unique(colors, axis=0)) == 3
+
+
+def test_importance_sets_sizes_and_a_two_sided_scale(plots, rng, skeleton):
+    importance = np.zeros(25)
+    importance[7], importance[9] = 1.0, -0.5
+    ax = plots.pose(clip(rng)[0], skeleton, importance=importance, largest=2)
+    dots = next(part for part in ax.collections if not isinstance(part, LineCollection))
+    assert dots.get_sizes().argmax() == 7
+    assert (dots.norm.vmin, dots.norm.vmax) == (-2.0, 2.0)
+
+
+def test_strip_times_and_truth_rings(plots, rng, skeleton):
+    truth = np.zeros((31, 25), bool)
+    truth[15, [3, 4]] = True
+    ax = plots.pose_strip(clip(rng, 31), skeleton, num_poses=3, fps=30.0, truth=truth)
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0.00", "0.50", "1.00"]
+    rings = [part for part in ax.collections if len(part.get_facecolor()) == 0 and len(part.get_offsets())]
+    assert [len(part.get_offsets()) for part in rings if not isinstance(part, LineCollection)] == [2]
+
+
+def test_strip_takes_travel_out(plots, rng, skeleton):
+    x = clip(rng)
+    moved = x + np.linspace(0, 50, len(x))[:, None, None, None].astype(np.float32) * np.array([1, 0, 0], np.float32)
+    ends = [plots.pose_strip(part, skeleton).get_xlim()[1] for part in (x, moved)]
+    np.testing.assert_allclose(*ends, rtol=1e-4)  # float32 clips
+
+
+def test_animation_is_selfcontained_and_repeatable(plots, rng, skeleton):
+    x = clip(rng, 90, persons=1)
+    player = plots.pose_animation(x, skeleton, 30.0, title="a <b>", importance=rng.normal(size=(90, 25)))
+    plain = [plots.pose_animation(x, skeleton, 30.0, title="a <b>").html for _ in range(2)]
+    assert plain[0] == plain[1]
+    for text in (player.html, plain[0]):
+        assert not re.search(r"https?:|//[a-z]|\bsrc=|@import|url\(|\bid=", text)
+        assert "a &lt;b&gt;" in text
+        assert "<b>" not in text
+        assert len(text) < 40_000
+        assert 'aria-label="a &lt;b&gt;: moving figure, 30 frames, 3.00 seconds"' in text
+        assert "prefers-reduced-motion" in text
+    assert len(repr(player)) < 80
+
+
+@pytest.mark.parametrize(("frames", "asked", "shown"), [(90, 30, 30), (7, 30, 7), (90, 4, 4), (1, 30, 1)])
+def test_animation_frames_and_bones(plots, rng, skeleton, frames, asked, shown):
+    x = clip(rng, frames, persons=2)
+    x[:, 1] = 0.0
+    player = plots.pose_animation(x, skeleton, 30.0, max_frames=asked)
+    assert player.num_frames == shown
+    assert player.html.count('class="f"') == shown
+    assert player.html.count('class="q"') == 0  # the absent second person
+    paths = re.findall(r'<path(?: class="[lr]")? d="([^"]+)"/>', player.html)
+    assert sum(text.count("l") for text in paths) == shown * len(skeleton.edges)
+    assert ('type="range"' in player.html) == (shown > 1)
+
+
+def test_animation_of_two_persons_stays_small(plots, rng, skeleton):
+    assert len(plots.pose_animation(clip(rng, 90, persons=2), skeleton, 30.0).html) < 40_000
+
+
+def test_animations_share_scale_style_and_script(plots, rng, skeleton):
+    x = clip(rng, 9)
+    grid = plots.pose_animations([x, 3 * x], skeleton, 30.0, titles=["one", "two"])
+    assert grid.html.count("<style>") == grid.html.count("<script>") == 1
+    assert len(set(re.findall(r'viewBox="[^"]+"', grid.html))) == 1
+    with pytest.raises(ValueError, match="2 clips, 1 titles"):
+        plots.pose_animations([x, x], skeleton, 30.0, titles=["one"])
+
+
+def test_confusion_colours_are_shares_of_rows(plots):
+    ax = plots.confusion(np.array([[8, 2], [0, 0]]), ["a", "b"])
+    np.testing.assert_allclose(ax.images[0].get_array(), [[0.8, 0.2], [0.0, 0.0]])
+    assert sorted(text.get_text() for text in ax.texts) == ["2", "8"]
+
+
+def test_reliability_writes_the_mean_gap(plots):
+    bins = pd.DataFrame({"confidence": [0.5, 0.9, 0.1], "accuracy": [0.4, 0.9, 0.0], "clips": [1, 3, 0]})
+    labels = plots.reliability(bins).get_legend_handles_labels()[1]
+    assert any("mean 0.025" in label for label in labels)
+
+
+def test_seeds_become_thin_lines_and_a_mean(plots):
+    loss, accuracy = plots.learning_curves(history()).axes
+    assert len(loss.lines) == 3 + 1
+    assert len(accuracy.lines) == 2 * (3 + 1)
+    assert accuracy.get_legend_handles_labels()[1] == ["training", "validation"]
+    assert (
+        len(plots.learning_curves(history().drop(columns="validation_accuracy").query("seed == 0")).axes[1].lines) == 1
+    )
+
+
+def test_smoothness_lines_have_intervals_and_chance(plots):
+    figure = plots.smoothness_by_layer(smoothness_rows(), measures=["laplacian"])
+    names = figure.axes[0].get_legend_handles_labels()[1]
+    assert names == ["permuted labels", "trained", "untrained"]
+    assert len(figure.axes[0].collections) == 3  # three bands
+    wide = smoothness_rows().query("network == 'trained'").drop(columns="network").assign(untrained=0.5)
+    names = plots.smoothness_by_layer(wide).axes[0].get_legend_handles_labels()[1]
+    assert names == ["permuted labels", "trained", "untrained"]
+    plain = smoothness_rows()[["layer", "measure", "value"]].iloc[:10]
+    assert len(plots.smoothness_by_layer(plain).axes[0].collections) == 0
+
+
+def test_classes_are_sorted_by_the_last_layer(plots):
+    rows = class_rows(np.array([[1.0, 2.0, 3.0], [0.3, 0.1, np.nan]]))
+    ax = plots.smoothness_by_class(rows, NAMES)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["kick", "wave", "sit down"]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["block0", "block1"]
+    chance = plots.smoothness_by_class(rows, relative=True, sort=False).images[0].get_array()
+    np.testing.assert_allclose(chance[:, 0], [1 / 0.5, 2 / 1.5, 3 / 2.5])
+
+
+def test_classes_look_different(plots):
+    assert len({plots.class_style(c) for c in range(54)}) == 54
+
+
+def test_layers_follow_their_depth(plots):
+    rows = smoothness_rows().query("layer < 3").assign(depth=lambda table: table["layer"])
+    rows["layer"] = rows["layer"].map({0: "stem", 1: "middle", 2: "end"})
+    ax = plots.smoothness_by_layer(rows.iloc[::-1]).axes[0]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["stem", "middle", "end"]
+
+
+def test_links_join_the_middles_of_windows(plots):
+    x, y = np.arange(9.0), np.arange(7.0)
+    ax = plots.warped_pair(x, y, np.array([[0, 0], [2, 1]]), window_size=3, stride=2)
+    np.testing.assert_allclose([link[:, 0] for link in bones(ax)[0].get_segments()], [[1, 1], [5, 3]])
+
+
+def test_layout_is_repeatable_and_separates_clusters(plots, rng):
+    labels = np.repeat([0, 1], 20)
+    near = np.where(labels[:, None] == labels, 1.0, 0.0) * (rng.uniform(size=(40, 40)) < 0.4)
+    near[0, 20] = 0.05
+    graph = sparse.csr_array(np.triu(near, 1) + np.triu(near, 1).T)
+    laplacian = sparse.csgraph.laplacian(graph)
+    spots = plots.spectral_layout(graph)
+    np.testing.assert_allclose(spots, plots.spectral_layout(laplacian), atol=1e-9)  # signs and diagonal are ignored
+    centers = np.stack([spots[labels == c].mean(axis=0) for c in (0, 1)])
+    spread = max(np.linalg.norm(spots[labels == c] - centers[c], axis=1).max() for c in (0, 1))
+    assert np.linalg.norm(centers[0] - centers[1]) > spread
+    assert np.isfinite(plots.spectral_layout(sparse.csr_array((5, 5)))).all()  # five nodes, no links
+
+
+def test_embedding_draws_each_link_once_and_each_class(plots):
+    ax = plots.graph_embedding(ring(9), np.arange(9) % 3, NAMES)
+    assert len(bones(ax)[0].get_segments()) == 9
+    assert len(ax.collections) == 1 + 3
+    legend = ax.figure.legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == list(NAMES)
+
+
+def test_errors_say_what_was_needed_and_leave_no_figure(plots, rng, skeleton):
+    x = clip(rng)
+    table = smoothness_rows()
+    for match, call in [
+        (r"shape \(12, 1, 24, 3\).*V=25", lambda: plots.pose_strip(x[:, :, :24], skeleton)),
+        (
+            r"importance: shape \(6, 25\); needed \(12, 1, 25\)",
+            lambda: plots.pose_strip(x, skeleton, importance=x[:6, 0, :, 0]),
+        ),
+        (r"frames=\[12\].*0\.\.11", lambda: plots.pose_strip(x, skeleton, frames=[12])),
+        ("nobody is present", lambda: plots.pose_strip(np.zeros_like(x), skeleton)),
+        ("nobody is present", lambda: plots.pose_animation(np.zeros_like(x), skeleton, 30.0)),
+        ("fps=0", lambda: plots.pose_animation(x, skeleton, 0.0)),
+        ("present: 2 entries for 1", lambda: plots.pose(x[0], skeleton, present=np.ones(2, bool))),
+        ("'tail'.*choose from.*left_knee", lambda: plots.joint_trajectories(x, skeleton, ["tail"])),
+        (r"no column \['value'\]", lambda: plots.smoothness_by_layer(table.drop(columns="value"))),
+        ("no rows", lambda: plots.smoothness_by_layer(table.iloc[:0])),
+        (r"\['speed'\].*interpolation_error", lambda: plots.smoothness_by_layer(table, measures=["speed"])),
+        ("no column with 'loss'", lambda: plots.learning_curves(pd.DataFrame({"epoch": [1]}))),
+        (r"labels: .*0\.\.2", lambda: plots.class_counts(np.array([0, 3]), NAMES)),
+        ("2 names for 3 rows", lambda: plots.confusion(np.eye(3), NAMES[:2])),
+        (r"path: reaching \[4, 4\]", lambda: plots.alignment(np.ones((4, 4)), np.array([[4, 4]]))),
+        ("both None", lambda: plots.graph_embedding(None, np.zeros(3, int), NAMES)),
+        (r"shape \(9, 9\) for 3 labels", lambda: plots.graph_embedding(ring(9), np.zeros(3, int), NAMES)),
+        ("no layers", lambda: plots.graph_layers({}, np.zeros(3, int), NAMES)),
+        (
+            "no clips in any",
+            lambda: plots.reliability(pd.DataFrame({"confidence": [0.5], "accuracy": [0.5], "clips": [0]})),
+        ),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            call()
+    assert plt.get_fignums() == []
+
+
+def test_no_torch_is_imported():
+    import subprocess
+    import sys
+
+    code = "import sys, lib.plots; sys.exit('torch' in sys.modules or 'lib.clips' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
