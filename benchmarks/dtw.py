@@ -7,7 +7,10 @@ Every library gets the same number of threads and first has to give the same dis
 the first few sequences and all times are per pair, the best of `--repeats` runs after one that compiles. Where a
 library cannot compute a case as it is, it gets an equivalent: stacked windows, divided by the root of the window's
 size. aeon's band for unequal lengths is another one, so that its time there is for its own band and its values are not
-compared. Run it on an idle machine: the load average is printed with the results.
+compared.
+
+On a machine that others use, `--clock cpu` divides the process's CPU time by the threads, for every library alike,
+which is the wall time of an idle machine if all scale perfectly; the results name the clock.
 
 The peak share is the arithmetic that the definition needs (two operations per dimension for each frame pair that a
 window pair inside the band uses, each frame pair counted once) beside a large float32 matrix product of the same run.
@@ -32,7 +35,7 @@ from lib.dtw._windows import band, num_windows
 
 COLUMNS = [
     *("case", "N", "T", "D", "radius", "window", "stride", "library", "version"),
-    *("seconds_per_pair", "speedup", "peak_share", "threads", "commit", "date"),
+    *("seconds_per_pair", "speedup", "peak_share", "threads", "clock", "commit", "date"),
 ]
 
 
@@ -114,22 +117,23 @@ def dtaidistance_pairwise(sequences, radius, threads):
 PEERS = {"tslearn": tslearn_pairwise, "aeon": aeon_pairwise, "dtaidistance": dtaidistance_pairwise}
 
 
-def best_time(function, repeats: int, budget: float = 20.0) -> float:
-    """Best wall time after one call that compiles; stops repeating once the budget of seconds is used."""
+def best_time(function, args, threads: int, repeats: int = 1, budget: float = 20.0) -> float:
+    """Best time after one call that compiles; stops repeating once the budget of seconds is used."""
+    clock = time.perf_counter if args.clock == "wall" else lambda: time.process_time() / threads
     function()
     times = []
-    while len(times) < repeats and (not times or sum(times) < budget):
-        start = time.perf_counter()
+    while len(times) < max(repeats, args.repeats) and (not times or sum(times) < budget):
+        start = clock()
         function()
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return min(times)
 
 
-def measure_peak(threads: int) -> float:
+def measure_peak(args, threads: int) -> float:
     """Operations per second of a large float32 matrix product."""
     a = np.random.default_rng(0).normal(size=(2048, 2048)).astype(np.float32)
     with threadpool_limits(threads, user_api="blas"):
-        return 2 * 2048**3 / best_time(lambda: a @ a, 7)
+        return 2 * 2048**3 / best_time(lambda: a @ a, args, threads, 9)
 
 
 def needed_operations(case: Case, sequences) -> float:
@@ -151,7 +155,7 @@ def needed_operations(case: Case, sequences) -> float:
 def time_ours(case: Case, args, threads: int) -> tuple[float, float]:
     """Seconds per pair and share of the peak."""
     sequences = [x.astype(np.float32) for x in case.sequences(args.seed)]
-    seconds = best_time(lambda: dtw.pairwise(sequences, num_threads=threads, **case.choices()), args.repeats)
+    seconds = best_time(lambda: dtw.pairwise(sequences, num_threads=threads, **case.choices()), args, threads)
     num_pairs = case.n * (case.n - 1) / 2
     return seconds / num_pairs, needed_operations(case, sequences) / seconds / args.peak[threads]
 
@@ -170,7 +174,7 @@ def time_peers(case: Case, args) -> dict[str, float]:
             print(f"  {name}: own band for unequal lengths, values not compared")
         else:
             np.testing.assert_allclose(ours[upper], found, rtol=1e-5)
-        seconds[name] = best_time(run, args.repeats) / len(upper[0])
+        seconds[name] = best_time(run, args, args.threads) / len(upper[0])
     return seconds
 
 
@@ -184,7 +188,7 @@ def row(case: Case, args, library: str, seconds: float, speedup=None, share=None
     values = (
         case.name, case.n, length, case.d, "" if case.radius is None else case.radius, case.window, case.stride,
         library, release, f"{seconds:.3e}", "" if speedup is None else f"{speedup:.1f}",
-        "" if share is None else f"{share:.3f}", threads or args.threads, args.commit, args.date,
+        "" if share is None else f"{share:.3f}", threads or args.threads, args.clock, args.commit, args.date,
     )  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))
 
@@ -221,18 +225,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="smaller cases, nothing written")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-peers", action="store_true", help="our own growth only, nothing written")
     args = parser.parse_args()
     warnings.simplefilter("ignore")  # peers warn about their own dependencies
     args.commit, args.date = git_commit(), datetime.now(UTC).isoformat(timespec="seconds")
-    args.peak = {threads: measure_peak(threads) for threads in {1, args.threads}}
+    args.peak = {threads: measure_peak(args, threads) for threads in {1, args.threads}}
     blas = {info["architecture"] for info in threadpool_info() if info["user_api"] == "blas"}
     print(
         f"matrix product peak {args.peak[args.threads] / 1e9:.0f} GFlop/s on {args.threads} threads ({blas}),", end=" "
     )
-    print(f"load average {os.getloadavg()[0]:.1f}")
+    print(f"{args.clock} time, load average {os.getloadavg()[0]:.1f}")
 
     cases, growth = CASES, GROWTH
     if args.quick:

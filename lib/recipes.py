@@ -55,14 +55,14 @@ class Recipe:
         return model, history
 
 
-_KINECT = TrainConfig(epochs=70, turn=45.0, tilt=15.0, stretch=0.15, crop=0.6, precision="bfloat16")
+_KINECT = TrainConfig(epochs=80, precision="bfloat16")
 RECIPES: Mapping[str, Recipe] = {
     "synthetic": Recipe(
         width=0.25, num_frames=32, dropout=0.0, train=TrainConfig(epochs=20, warmup_epochs=2, crop=0.8)
     ),
     "nw_ucla": Recipe(train=_KINECT),
     "utd_mhad": Recipe(train=replace(_KINECT, epochs=100)),
-    "msr_action3d": Recipe(train=replace(_KINECT, epochs=120)),
+    "msr_action3d": Recipe(train=replace(_KINECT, epochs=150)),
 }
 
 

@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, shortest_path
 
@@ -63,11 +64,11 @@ class Skeleton:
     @classmethod
     def from_edges(
         cls,
-        edges: Sequence[tuple[int, int]],
+        edges: ArrayLike,
         *,
         joints: Sequence[str] | None = None,
         center: int | None = None,
-        left_right: Sequence[tuple[int, int]] = (),
+        left_right: ArrayLike = (),
         torso: tuple[int, int, int, int] | None = None,
         name: str = "custom",
     ) -> "Skeleton":

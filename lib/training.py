@@ -48,10 +48,10 @@ class TrainConfig:
         positive = {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": self.learning_rate}
         if wrong := {name: value for name, value in positive.items() if value <= 0}:
             raise ValueError(f"TrainConfig: {wrong}, needed positive values")
-        if not 0 < self.crop <= 1 or not 0 <= self.label_smoothing < 1:
-            raise ValueError(
-                f"TrainConfig: crop={self.crop} needed in (0, 1], label_smoothing={self.label_smoothing} in [0, 1)"
-            )
+        if not 0 < self.crop <= 1:
+            raise ValueError(f"TrainConfig: crop={self.crop}, needed in (0, 1]")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"TrainConfig: label_smoothing={self.label_smoothing}, needed in [0, 1)")
         if self.precision not in PRECISIONS:
             raise ValueError(f"TrainConfig: precision={self.precision!r}; choose one of {sorted(PRECISIONS)}")
 

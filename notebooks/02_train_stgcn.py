@@ -17,6 +17,7 @@
 
 # %%
 import pandas as pd
+import torch
 
 from lib import datasets, plots, recipes, runs, training
 
@@ -81,6 +82,7 @@ row = {
     "width": recipe.width,
     "precision": recipe.train.precision,
     "device": recipe.train.device,
+    "threads": torch.get_num_threads(),
     "seconds": round(history.seconds, 1),
     "train_accuracy": history.epochs["accuracy"].iloc[-1],
 }

@@ -4,7 +4,9 @@ import itertools
 import math
 
 import numpy as np
+import torch
 from scipy.optimize import nnls
+from torch import nn
 
 
 def dtw_windows(sequence, window_size, stride):
@@ -137,3 +139,53 @@ def label_smoothness(weights, indices, labels, adjacency):
         y = np.array([float(label == name) for label in labels])
         per_class.append(2 * (y @ laplacian @ y) / (y @ np.diag(adjacency.sum(axis=1)) @ y))
     return np.array(errors), np.array(masses), crossing / adjacency.sum(), np.array(per_class)
+
+
+# --- networks, module by module under the names of the published code -------------------------------------------------
+
+
+class PublishedSTGCN(nn.Module):
+    """ST-GCN as in the released ``net/st_gcn.py``: same computation, same weight names, nothing shared with lib."""
+
+    CHANNELS = (64, 64, 64, 64, 128, 128, 128, 256, 256, 256)
+    STRIDES = (1, 1, 1, 1, 2, 1, 1, 2, 1, 1)
+
+    def __init__(self, in_channels, num_classes, A):
+        super().__init__()
+        self.register_buffer("A", A)
+        self.data_bn = nn.BatchNorm1d(in_channels * A.shape[1])
+        blocks, channels = [], in_channels
+        for i, (out, stride) in enumerate(zip(self.CHANNELS, self.STRIDES, strict=True)):
+            blocks.append(_PublishedBlock(channels, out, len(A), stride, residual=i > 0))
+            channels = out
+        self.st_gcn_networks = nn.ModuleList(blocks)
+        self.edge_importance = nn.ParameterList([nn.Parameter(torch.ones_like(A)) for _ in blocks])
+        self.fcn = nn.Conv2d(channels, num_classes, 1)
+
+    def forward(self, x):
+        N, C, T, V, M = x.shape
+        x = x.permute(0, 4, 3, 1, 2).reshape(N * M, V * C, T)
+        x = self.data_bn(x).reshape(N, M, V, C, T).permute(0, 1, 3, 4, 2).reshape(N * M, C, T, V)
+        for block, importance in zip(self.st_gcn_networks, self.edge_importance, strict=True):
+            x = block(x, self.A * importance)
+        x = x.mean(dim=(2, 3)).reshape(N, M, -1, 1, 1).mean(dim=1)
+        return self.fcn(x).reshape(N, -1)
+
+
+class _PublishedBlock(nn.Module):
+    def __init__(self, channels, out, num_partitions, stride, residual):
+        super().__init__()
+        self.gcn = nn.Module()
+        self.gcn.conv = nn.Conv2d(channels, out * num_partitions, 1)
+        conv = nn.Conv2d(out, out, (9, 1), (stride, 1), (4, 0))
+        self.tcn = nn.Sequential(nn.BatchNorm2d(out), nn.ReLU(), conv, nn.BatchNorm2d(out), nn.Dropout(0.5))
+        self.has_residual = residual
+        if residual and (channels != out or stride != 1):
+            self.residual = nn.Sequential(nn.Conv2d(channels, out, 1, (stride, 1)), nn.BatchNorm2d(out))
+
+    def forward(self, x, A):
+        skip = self.residual(x) if hasattr(self, "residual") else x if self.has_residual else 0
+        y = self.gcn.conv(x)
+        y = y.reshape(len(y), len(A), -1, *y.shape[2:])
+        y = torch.einsum("nkctv,kvw->nctw", y, A)
+        return torch.relu(self.tcn(y) + skip)

@@ -2,12 +2,12 @@ import doctest
 import itertools
 import threading
 
+import numba
 import numpy as np
 import oracles
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tslearn.metrics import dtw as tslearn_dtw
 
 RADII = [None, 0, 1, 3, 0.0, 0.1, 0.5, 1.0]
 NORMALIZATIONS = [None, "path", "length"]
@@ -25,6 +25,16 @@ def dtw_internals():
     from lib.dtw import _blocks, _exact, _pair, _pairwise, _windows
 
     return {"blocks": _blocks, "exact": _exact, "pair": _pair, "pairwise": _pairwise, "windows": _windows}
+
+
+@pytest.fixture(scope="module")
+def tslearn_dtw():
+    """tslearn as plain Python, if nobody imported it before: compiling it takes longer than the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numba.config, "DISABLE_JIT", True)
+        from tslearn.metrics import dtw
+
+    return dtw
 
 
 @st.composite
@@ -70,7 +80,7 @@ def assert_close(found, expected, rtol=1e-5):
 
 @pytest.mark.parametrize("radius", [None, 0, 1, 2, 5, 99])
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (1, 6), (7, 7), (12, 8), (8, 12), (20, 19)])
-def test_distance_is_tslearns_with_windows_of_one_frame(dtw, rng, n, m, radius):
+def test_distance_is_tslearns_with_windows_of_one_frame(dtw, tslearn_dtw, rng, n, m, radius):
     x, y = rng.normal(size=(n, 3)), rng.normal(size=(m, 3))
     found = dtw.distance(x, y, radius=radius)
     assert_close(found, tslearn_dtw(x, y, sakoe_chiba_radius=radius), rtol=1e-12)
@@ -115,7 +125,7 @@ def test_a_sequence_shorter_than_one_window_repeats_its_last_frame(dtw, rng):
     assert dtw.distance(x, y, window_size=4) == dtw.distance(longer, y, window_size=4)
 
 
-@pytest.mark.parametrize(("radius", "windows"), [(0.1, 3), (0.11, 4), (0.0, 0), (1.0, 30)])
+@pytest.mark.parametrize(("radius", "windows"), [(0.1, 3), (0.11, 4), (0.0, 0), (1.0, 30), (1.0, 10**30)])
 def test_a_fraction_of_the_longer_sequence_is_rounded_up(dtw, rng, radius, windows):
     x, y = rng.normal(size=(30, 2)), rng.normal(size=(25, 2))
     assert dtw.distance(x, y, radius=radius) == dtw.distance(x, y, radius=windows)
@@ -223,6 +233,14 @@ def test_long_sequences_keep_their_digits(dtw, dims):
 def test_nearly_equal_sequences_keep_their_digits(dtw, rng, gap, dims):
     base = 5.0 + rng.normal(size=(30, dims)).cumsum(0)
     sequences = [base + gap * rng.normal(size=base.shape) for _ in range(6)] + [base - 50, base * 3]
+    expected = [[dtw.distance(a, b) for b in sequences] for a in sequences]
+    assert_close(dtw.pairwise(sequences), expected)
+
+
+@pytest.mark.parametrize("dims", [2, 30])
+def test_small_sequences_survive_beside_huge_ones(dtw, rng, dims):
+    huge = np.full((10, dims), 1e30)
+    sequences = [huge, -huge, *rng.normal(size=(4, 10, dims))]
     expected = [[dtw.distance(a, b) for b in sequences] for a in sequences]
     assert_close(dtw.pairwise(sequences), expected)
 

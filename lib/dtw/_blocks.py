@@ -62,7 +62,7 @@ def block_sums(
             _kernel.mask_band(tile_costs, start, stop - start, counts, below, above)
         programme.advance(tile_costs, start, stop)
     total = programme.sums[:, : len(y.counts)].astype(np.float64)
-    doubtful = total < doubt
+    doubtful = total <= doubt  # both are zero where squares vanish beside far larger sequences
     if not programme.steps:
         return Sums(total, None, doubtful)
     fewest, most = (steps[:, : len(y.counts)] for steps in programme.steps)

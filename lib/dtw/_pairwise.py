@@ -109,11 +109,11 @@ class _Run:
         with tqdm(total=sum(block.num_pairs for block in plan), unit="pair", disable=not progress) as bar:
             futures = {pool.submit(self._block, block): block for block in plan}
             for future in as_completed(futures):
-                block = futures[future]
+                block, values = futures.pop(future), future.result()
                 rows, columns = self._indices(block)
-                distances[np.ix_(rows, columns)] = future.result()
+                distances[np.ix_(rows, columns)] = values
                 if self.columns is None:
-                    distances[np.ix_(columns, rows)] = future.result().T
+                    distances[np.ix_(columns, rows)] = values.T
                 bar.update(block.num_pairs)
         return distances
 

@@ -42,7 +42,7 @@ def _check_radius(radius: Any) -> int | float | None:
     if radius is None:
         return None
     if _is_integer(radius) and radius >= 0:
-        return int(radius)
+        return min(int(radius), 2**31)  # more windows than any sequence has, and still an array's integer
     if isinstance(radius, float | np.floating) and 0.0 <= radius <= 1.0:
         return float(radius)
     raise ValueError(

@@ -15,7 +15,7 @@ class MaskedBatchNorm(nn.BatchNorm2d):
         """Normalise; in training also update the running statistics from the frames that count."""
         if mask is None or not self.training:
             return super().forward(x)
-        values = x.float()
+        values = x.to(torch.promote_types(x.dtype, torch.float32))
         weight = mask.to(values.dtype)
         count = weight.sum() * x.shape[3]
         mean = (values * weight).sum(dim=(0, 2, 3)) / count

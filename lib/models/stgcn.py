@@ -94,6 +94,8 @@ class STGCN(nn.Module):
             raise ValueError(
                 f"num_classes={num_classes}, in_channels={in_channels}, width={width}; needed positive ones"
             )
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout={dropout}, needed in [0, 1)")
         self.pooling = pooling
         self.in_channels = in_channels
         self.num_joints = len(skeleton)
@@ -125,6 +127,9 @@ class STGCN(nn.Module):
             present = x.new_ones(N, M, dtype=torch.bool)
         if lengths is None or self.pooling == "mean":
             lengths = torch.full((N,), T, device=x.device)
+        if not bool(present.any(dim=1).all()):
+            empty = (~present.any(dim=1)).nonzero().flatten().tolist()
+            raise ValueError(f"clips {empty} of the batch have no present person; leave them out")
         x = x[present]  # (P, C, T, V)
         clip_of = present.nonzero()[:, 0]
         person_lengths = lengths[clip_of]

@@ -1,0 +1,212 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# (nb-layer-geometry)=
+# # Layer geometry
+#
+# Do deeper layers bring clips of one action together, and in which layer does that happen? We take the features of
+# every layer, warp clips onto each other, link near clips to a graph, and measure how smoothly the labels vary on it.
+# The method is that of Das, Shekkizhar and Ortega (2023), whose finding we put to the test: *initial layers respond to
+# general human motion, and only later layers discriminate actions.*
+#
+# **Before:** [](#nb-train-stgcn), [](#nb-windowed-dtw) · **Time:** 60 s on two cores · **Full runs:**
+# `data/results/geometry.csv`
+
+# %%
+import numpy as np
+import pandas as pd
+
+from lib import datasets, dtw, features, graphs, plots, recipes, runs, smoothness, training
+
+# %% tags=["parameters"]
+dataset: str = "synthetic"  # synthetic, nw_ucla, utd_mhad or msr_action3d
+seed: int = 0  # network, and the draws of intervals and permutations
+num_clips: int = 480  # synthetic training clips; real datasets are trained on whole
+num_compared: int = 160  # clips compared with each other, from the test split
+epochs: int | None = None  # training passes; None: the dataset's recipe
+window_size: int = 4  # frames of the input per DTW window; layers with fewer frames take proportionally fewer
+stride: int = 4  # input frames between windows, scaled likewise
+radius: float = 0.2  # DTW band as a share of a sequence's windows
+num_neighbors: int = 10  # candidates per clip before NNK prunes them
+
+# %% [markdown]
+# ## The smallest case
+#
+# Four clips on a line, two of class *a* and two of class *b*. Each is linked to its two nearest, nearer ones weighing
+# more. Before you look: which of the four has most of its weight on the other class?
+
+# %% tags=["nbval-check-output"]
+places = np.array([0.0, 1.0, 2.0, 4.0])
+small = graphs.knn(np.abs(places[:, None] - places[None, :]), 2)
+errors = smoothness.label_smoothness(small, np.array([0, 0, 1, 1]))
+pd.DataFrame({"place": places, "class": list("aabb"), "other class": errors.per_clip.cross_class_mass.round(3)})
+
+# %% [markdown]
+# The clip at 2 has its two nearest in reach at 1 and 4 (or 0): the class border runs through it. The mean of the last
+# column is the **cross-class mass**; 0 means that all neighbours agree. The **interpolation error** compares the whole
+# predicted label vector with the true one, and the **Laplacian** form counts each link once. For all three, lower is
+# smoother.
+
+# %% [markdown]
+# ## A trained network and an untrained one
+
+# %%
+recipe = recipes.get(dataset, epochs=epochs)
+limit = num_clips if dataset == "synthetic" else None
+train = recipe.prepare(datasets.load(dataset, split="train", limit=limit, progress=False))
+split = "test_clean" if dataset == "nw_ucla" else "test"
+clips = recipe.prepare(datasets.load(dataset, split=split, limit=num_compared, seed=seed, progress=False))
+trained, history = recipe.fit(train, seed)
+untrained = recipe.build(train, seed)
+
+# %% tags=["nbval-check-output"]
+print(len(clips), "clips of", len(np.unique(clips.labels)), "classes,", len(np.unique(clips.subjects)), "subjects")
+
+# %%
+print(f"accuracy on the compared clips: {training.evaluate(trained, clips, config=recipe.train).top1:.1%}")
+
+# %% [markdown]
+# ## Features of every layer
+#
+# One pass collects all ten layers. A frame's vector holds all channels of all joints; padding is trimmed. Temporal
+# strides leave the deeper layers fewer, longer frames.
+
+# %% tags=["nbval-check-output"]
+sequences = {
+    "trained": features.extract(trained, clips, progress=True),
+    "untrained": features.extract(untrained, clips),
+}
+pd.DataFrame({layer: {"frames": len(part[0]), "D": part[0].shape[1]} for layer, part in sequences["trained"].items()}).T
+
+# %% [markdown]
+# ## Distances between clips, layer by layer
+#
+# A window spans the same stretch of time in every layer, so it holds fewer frames where a layer has fewer. Distances
+# are divided by the length of the path, so that long clips are not far from everything.
+
+
+# %%
+def distances(layer, part):
+    step = trained.layer_strides[layer]
+    window = {"window_size": max(1, window_size // step), "stride": max(1, stride // step)}
+    return dtw.pairwise(part, radius=radius, normalize="path", **window)
+
+
+distance = {
+    network: {layer: distances(layer, part) for layer, part in layers.items()} for network, layers in sequences.items()
+}
+
+# %% [markdown]
+# ## A graph per layer
+#
+# Non-negative kernel regression (NNK) starts from a clip's nearest neighbours and keeps those that are not hidden
+# behind a nearer one in the same direction. In a space of thousands of dimensions almost no neighbour hides another:
+# watch how many survive.
+
+# %%
+graph = {
+    network: {layer: graphs.nnk(matrix, num_neighbors) for layer, matrix in layers.items()}
+    for network, layers in distance.items()
+}
+
+# %%
+#| label: fig-neighbors
+#| caption: "Neighbours that NNK keeps per clip, by layer of the trained network, out of `num_neighbors` candidates."
+neighbors = {layer: part.num_neighbors for layer, part in graph["trained"].items()}
+plots.neighbors_by_layer(neighbors, candidates=num_neighbors);
+
+# %% [markdown]
+# ## Label smoothness, layer by layer
+#
+# Three baselines belong beside the curve: the same network **untrained** (what the architecture and the skeleton alone
+# do), **permuted labels** (what chance does on this very graph) and the **interval** over subjects (what other people
+# would have changed).
+
+# %%
+rows = smoothness.by_layer(
+    graph["trained"],
+    clips.labels,
+    rng=np.random.default_rng(seed),
+    groups=clips.subjects,
+    untrained=graph["untrained"],
+)
+runs.save_table("geometry", rows.assign(split=split, clips=len(clips)))
+mass = rows[rows["measure"] == "cross_class_mass"].set_index("layer")
+mass[["value", "low", "high", "untrained", "permuted_mean", "num_neighbors_mean"]].round(3)
+
+# %%
+#| label: fig-smoothness-by-layer
+#| caption: "Label smoothness by layer (lower: clips of one class closer), page's dataset and seed; bands are 95 % intervals over subjects, grey is the range under permuted labels."
+plots.smoothness_by_layer(rows, interval="95 % over subjects");
+
+# %% [markdown]
+# Where does discrimination appear? Our rule: the first layer that has made half of the largest drop below layer 0, if
+# the interval of its own drop excludes zero.
+
+# %%
+scores = {layer: smoothness.label_smoothness(part, clips.labels) for layer, part in graph["trained"].items()}
+appears = smoothness.appears_at(scores, rng=np.random.default_rng(seed), groups=clips.subjects)
+runs.save_table(
+    "appearance",
+    pd.DataFrame([{"layer": appears.layer, "low": appears.low, "high": appears.high, "never": appears.never}]),
+)
+
+# %%
+#| label: fig-smoothness-by-class
+#| caption: "Cross-class mass by layer and class, divided by its value under permuted labels (1: chance); trained network."
+classes = smoothness.by_class(
+    graph["trained"], np.array(clips.class_names)[clips.labels], rng=np.random.default_rng(seed), num_resamples=200
+)
+plots.smoothness_by_class(classes, measure="cross_class_mass", relative=True);
+
+# %%
+#| label: fig-graph-layers
+#| caption: "The dataset graph at four layers of the trained network; a point is a clip, linked clips are near, colours and marks are classes. Distances between separate parts mean nothing."
+shown = {layer: graph["trained"][layer].adjacency() for layer in ("layers.0", "layers.4", "layers.7", "layers.9")}
+plots.graph_layers(shown, np.array(clips.labels), clips.class_names, columns=2);
+
+# %% [markdown]
+# ## On real skeletons: NW-UCLA
+#
+# The rows below come from three trainings on NW-UCLA, measured on its 369 clean test clips (a camera that was not
+# trained on), made by
+#
+# ```
+# python -m lib sweep 05_layer_geometry -p dataset nw_ucla -p num_compared 369 --grid seed=0,1,2 --record geometry
+# ```
+
+# %%
+#| label: fig-smoothness-nw-ucla
+#| caption: "Label smoothness by layer on NW-UCLA's clean test clips, mean of three trainings; bands are 95 % intervals over subjects (mean of the three), grey is the range under permuted labels."
+study = runs.studies()["geometry"].query("dataset == 'nw_ucla'")
+numbers = ["value", "low", "high", "untrained", "gain", "gain_low", "gain_high", "change", "change_low", "change_high"]
+numbers += ["permuted_mean", "permuted_low", "permuted_high", "num_neighbors_mean", "psd_relative_change"]
+real = study.groupby(["layer", "depth", "measure"], as_index=False)[numbers].mean().sort_values("depth")
+plots.smoothness_by_layer(real, interval="95 % over subjects");
+
+# %%
+real[real["measure"] == "cross_class_mass"].set_index("layer")[numbers].drop(columns=["low", "high"]).round(3)
+
+# %% [markdown]
+# FINDING
+#
+# **What this does not show.** Smoothness says that neighbours share labels, not why: [](#fig-smoothness-by-layer) would
+# look the same if the network had learned the room instead of the movement. Intervals cover the choice of test
+# subjects, and three seeds that of the training; window, stride, band and `num_neighbors` are parameters of the page,
+# because the paper's own are not known.
+#
+# ```{exercise}
+# :label: ex-geometry-knn
+# Replace `graphs.nnk` by `graphs.knn`. Which layers change most, and why might that be?
+# ```
+#
+# ```{exercise}
+# :label: ex-geometry-window
+# Run the page with `window_size` 1 and with 16. Does the layer in which classes come apart move?
+# ```

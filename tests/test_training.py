@@ -1,0 +1,219 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib import models, recipes, scores, training
+from lib.clips import ClipSet
+from lib.training import TrainConfig
+
+SHORT = TrainConfig(epochs=4, batch_size=8, warmup_epochs=1, learning_rate=0.05, noise=0.01)
+
+
+@pytest.fixture(scope="module")
+def clips():
+    """Two classes that differ in which hand waves; lengths and persons vary."""
+    rng = np.random.default_rng(0)
+    arrays, labels = [], np.arange(24) % 2
+    for label in labels:
+        frames = int(rng.integers(8, 20))
+        x = rng.normal(size=(1, int(rng.integers(1, 3)), 20, 3)) + 0.01 * rng.normal(size=(frames, 1, 20, 3))
+        x[:, :, 7 if label else 11, 1] += np.sin(np.arange(frames))[:, None]
+        arrays.append(x)
+    return ClipSet.from_arrays(arrays, labels, "kinect20")
+
+
+def network(seed=0, **options):
+    return models.build("stgcn", num_classes=2, skeleton="kinect20", width=0.125, seed=seed, **options)
+
+
+def weights(model):
+    return torch.cat([value.flatten().double() for value in model.state_dict().values()])
+
+
+def test_it_learns_a_separable_pair_of_classes(clips):
+    net = network(dropout=0.0)
+    config = replace(SHORT, epochs=25, noise=0.0, turn=0.0, tilt=0.0, stretch=0.0, crop=1.0)
+    history = training.fit(net, clips, clips, config=config, progress=False)
+    assert training.evaluate(net, clips, config=config).top1 == 1.0
+    assert history.epochs["loss"].iloc[-1] < history.epochs["loss"].iloc[0]
+    assert history.epochs["validation_accuracy"].iloc[-1] == 1.0
+
+
+def test_same_seed_same_weights_other_seed_others(clips):
+    nets = [network() for _ in range(3)]
+    for net, seed in zip(nets, (1, 1, 2), strict=True):
+        training.fit(net, clips, config=replace(SHORT, seed=seed, epochs=2), progress=False)
+    assert torch.equal(weights(nets[0]), weights(nets[1]))
+    assert not torch.equal(weights(nets[0]), weights(nets[2]))
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("stop_after", [1, 3])
+def test_a_stopped_training_goes_on_bit_for_bit(clips, tmp_path, monkeypatch, stop_after):
+    straight, stopped, resumed = network(), network(), network(seed=5)
+    training.fit(straight, clips, config=SHORT, progress=False)
+
+    original = training._save
+
+    def save_then_stop(*arguments):
+        original(*arguments)
+        if len(arguments[4]) == stop_after:
+            raise Stopped
+
+    monkeypatch.setattr(training, "_save", save_then_stop)
+    with pytest.raises(Stopped):
+        training.fit(stopped, clips, config=SHORT, checkpoint=tmp_path / "net.pt", progress=False)
+    monkeypatch.undo()
+    torch.manual_seed(99)  # whatever the second process did before must not matter
+    history = training.fit(resumed, clips, config=SHORT, checkpoint=tmp_path / "net.pt", progress=False)
+    assert torch.equal(weights(straight), weights(resumed))
+    assert history.epochs["epoch"].tolist() == [0, 1, 2, 3]
+    assert [p.name for p in tmp_path.iterdir()] == ["net.pt"]
+
+
+def test_a_finished_checkpoint_only_loads(clips, tmp_path):
+    first, second = network(), network(seed=5)
+    training.fit(first, clips, config=SHORT, checkpoint=tmp_path / "net.pt", progress=False)
+    written = (tmp_path / "net.pt").stat().st_mtime_ns
+    training.fit(second, clips, config=SHORT, checkpoint=tmp_path / "net.pt", progress=False)
+    assert torch.equal(weights(first), weights(second))
+    assert (tmp_path / "net.pt").stat().st_mtime_ns == written
+
+
+def test_a_checkpoint_of_another_training_is_refused_by_name(clips, tmp_path):
+    path = tmp_path / "net.pt"
+    training.fit(network(), clips, config=replace(SHORT, epochs=1), checkpoint=path, progress=False)
+    for net, part, config, message in [
+        (network(), clips, replace(SHORT, learning_rate=0.2, epochs=1), "learning_rate: 0.05 there, 0.2 here"),
+        (network(), clips.subset(range(23)), replace(SHORT, epochs=1), "clips: .* there"),
+        (network(max_hop=2), clips, replace(SHORT, epochs=1), "model: STGCN .* there"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            training.fit(net, part, config=config, checkpoint=path, progress=False)
+    for junk in (b"", b"PK\x03\x04junk", path.read_bytes()[:1000]):
+        (tmp_path / "junk.pt").write_bytes(junk)
+        with pytest.raises(ValueError, match="not a checkpoint"):
+            training.fit(network(), clips, config=SHORT, checkpoint=tmp_path / "junk.pt", progress=False)
+
+
+def test_a_pickle_with_code_is_not_run(clips, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    torch.save({"identity": Evil()}, tmp_path / "net.pt")
+    with pytest.raises(ValueError, match="not a checkpoint"):
+        training.fit(network(), clips, config=SHORT, checkpoint=tmp_path / "net.pt", progress=False)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_training_leaves_generators_mode_and_clips_alone(clips):
+    states = torch.random.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    frames = clips.frames.copy()
+    net = network().eval()
+    training.fit(net, clips, config=replace(SHORT, epochs=1), progress=False)
+    assert not net.training
+    assert torch.equal(torch.random.get_rng_state(), states[0])
+    assert np.random.get_state()[1].tolist() == states[1]  # noqa: NPY002
+    np.testing.assert_array_equal(clips.frames, frames)
+    net.train()
+    training.evaluate(net, clips)
+    assert net.training
+
+
+def test_prediction_does_not_depend_on_the_batch(clips):
+    net = network()
+    one, all_at_once = (training.predict(net, clips, config=replace(SHORT, batch_size=size)) for size in (1, 24))
+    np.testing.assert_allclose(one, all_at_once, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_both_precisions_train(clips, precision):
+    history = training.fit(network(), clips, config=replace(SHORT, epochs=2, precision=precision), progress=False)
+    assert np.isfinite(history.epochs["loss"]).all()
+    assert history.seconds > 0
+
+
+def test_learning_rate_warms_up_then_falls_to_zero():
+    config = TrainConfig(epochs=10, warmup_epochs=2, learning_rate=0.5)
+    rates = [training._learning_rate(config, epoch) for epoch in np.linspace(0, 10, 101)]
+    assert max(rates) == pytest.approx(0.5)
+    assert int(np.argmax(rates)) == 20
+    assert (np.diff(rates[:20]) > 0).all()
+    assert (np.diff(rates[20:]) < 0).all()
+    assert rates[-1] == pytest.approx(0.0)
+
+
+def test_balanced_loss_weighs_every_class_alike(clips):
+    uneven = clips.subset([*range(0, 24, 2), 1, 3])
+    weight = training._class_weights(uneven, "cpu")
+    counts = np.bincount(uneven.labels)
+    np.testing.assert_allclose(weight.numpy() * counts, len(uneven) / 2)
+    training.fit(network(), uneven, config=replace(SHORT, epochs=1, class_balanced=True), progress=False)
+
+
+def test_an_epoch_visits_every_clip_once(clips):
+    seen = [label for batch in training._epoch(clips, SHORT, 0) for label in batch.labels.tolist()]
+    assert sorted(seen) == sorted(clips.labels.tolist())
+
+
+def test_a_diverging_training_says_so(clips):
+    with pytest.raises(FloatingPointError, match="lower learning_rate"):
+        training.fit(network(), clips, config=replace(SHORT, learning_rate=1e30, warmup_epochs=0), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, r"\{'epochs': 0\}, needed positive"),
+        ({"crop": 0.0}, r"crop=0.0, needed in \(0, 1\]"),
+        ({"precision": "float16"}, r"'float16'; choose one of \['bfloat16', 'float32'\]"),
+    ],
+)
+def test_configuration_errors(options, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(**options)
+
+
+def test_recipes_change_by_name_and_refuse_other_names():
+    recipe = recipes.get("nw_ucla", epochs=3, width=0.25, precision=None)
+    assert (recipe.train.epochs, recipe.width) == (3, 0.25)
+    assert recipe.train.precision == recipes.get("nw_ucla").train.precision
+    with pytest.raises(ValueError, match=r"has no \['lerning_rate'\]"):
+        recipes.get("nw_ucla", lerning_rate=1.0)
+    with pytest.raises(ValueError, match="no recipe for 'ntu'"):
+        recipes.get("ntu")
+
+
+# --- scores -------------------------------------------------------------------------------------------------------
+
+
+def test_scores_by_hand():
+    logits = np.log(np.array([[0.7, 0.2, 0.1], [0.4, 0.5, 0.1], [0.9, 0.05, 0.05]], dtype=np.float32))
+    result = scores.score(logits, np.array([0, 0, 1]))
+    assert result.top1 == pytest.approx(1 / 3)
+    assert result.top5 == 1.0
+    np.testing.assert_array_equal(result.confusion, [[1, 1, 0], [1, 0, 0], [0, 0, 0]])
+    np.testing.assert_allclose(result.per_class, [0.5, 0.0, np.nan])
+    assert result.calibration_error == pytest.approx((abs(0.7 - 1) + abs(0.5 - 0) + abs(0.9 - 0)) / 3, abs=1e-6)
+    assert result.reliability["clips"].sum() == 3
+
+
+@given(st.integers(1, 30), st.integers(1, 9), st.integers(0, 2**32 - 1))
+def test_scores_hang_together(num_clips, num_classes, seed):
+    rng = np.random.default_rng(seed)
+    logits, labels = rng.normal(size=(num_clips, num_classes)), rng.integers(num_classes, size=num_clips)
+    result = scores.score(logits, labels)
+    assert result.confusion.sum() == num_clips
+    assert result.top1 == pytest.approx(np.trace(result.confusion) / num_clips)
+    assert result.top1 <= result.top5 <= 1
+    assert 0 <= result.calibration_error <= 1
+    shifted = scores.score(logits + 7.0, labels)
+    np.testing.assert_array_equal(shifted.confusion, result.confusion)
