@@ -61,8 +61,8 @@ RECIPES: Mapping[str, Recipe] = {
         width=0.25, num_frames=32, dropout=0.0, train=TrainConfig(epochs=20, warmup_epochs=2, crop=0.8)
     ),
     "nw_ucla": Recipe(train=_KINECT),
-    "utd_mhad": Recipe(train=replace(_KINECT, epochs=100)),
-    "msr_action3d": Recipe(train=replace(_KINECT, epochs=150)),
+    "utd_mhad": Recipe(num_frames=32, train=replace(_KINECT, epochs=100)),
+    "msr_action3d": Recipe(num_frames=32, train=replace(_KINECT, epochs=150)),
 }
 
 

@@ -5,7 +5,8 @@ over their frames of the squared Euclidean distance. The path through the two li
 (0, 1), (1, 1) inside a band, and the distance is the root of the costs summed along the cheapest one.
 """
 
+from lib.dtw._layers import by_layer
 from lib.dtw._pair import Path, distance, path
 from lib.dtw._pairwise import pairwise
 
-__all__ = ["Path", "distance", "pairwise", "path"]
+__all__ = ["Path", "by_layer", "distance", "pairwise", "path"]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lib.dtw import _kernel
-from lib.dtw._costs import WindowCosts
+from lib.dtw._costs import Scratch, WindowCosts
 from lib.dtw._plan import Group, tiles
 from lib.dtw._windows import Options, Superframes, band
 
@@ -35,7 +35,13 @@ class Sums(NamedTuple):
 
 
 def block_sums(
-    rows: list[Group], y: Group, shape: Superframes, options: Options, differences: bool, check: Callable[[], None]
+    rows: list[Group],
+    y: Group,
+    shape: Superframes,
+    options: Options,
+    differences: bool,
+    scratch: Scratch,
+    check: Callable[[], None],
 ) -> Sums:
     """All pairs of some row groups and a column group; `check` is called between tiles and may raise to stop."""
     counts = np.concatenate([group.counts for group in rows])
@@ -48,8 +54,8 @@ def block_sums(
     tile = DIFFERENCE_TILE
     if not differences:  # more rows than the product needs would only widen the band's part of it
         tile = min(tile, max(-(-MIN_PRODUCT_ROWS // len(counts)), (sum(reach) + 1) // 16))
-    costs = WindowCosts(rows, y, shape, min(tile, int(counts.max())), reach, differences)
-    programme = _Programme(counts, y.counts, num_lanes, below.max(axis=1), above.max(axis=1))
+    costs = WindowCosts(rows, y, shape, min(tile, int(counts.max())), reach, differences, scratch)
+    programme = _Programme(counts, y.counts, num_lanes, below.max(axis=1), above.max(axis=1), scratch)
     noise, relative, doubt = _rounding(rows, y, shape, differences)
     if options.normalize == "path":
         slack = np.zeros((len(counts), num_lanes), np.float32)
@@ -87,12 +93,13 @@ def _rounding(rows: list[Group], y: Group, shape: Superframes, differences: bool
 class _Programme:
     """State of the dynamic programme of a block."""
 
-    def __init__(self, counts_x, counts_y, num_lanes, below, above):
+    def __init__(self, counts_x, counts_y, num_lanes, below, above, scratch):
         sizes = (len(counts_x), int(counts_y.max()) + 1, num_lanes)
         long = counts_x.max() + counts_y.max() > LONG_PATH
         self.counts, self.band = (counts_x, counts_y), (below, above)
-        self.state = np.full(sizes, np.inf, np.float64 if long else np.float32)
+        self.state = scratch.array("state", sizes, np.float64 if long else np.float32)
         self.state[:, 0] = 0.0
+        self.state[:, 1:] = np.inf
         self.saved = np.empty(num_lanes, self.state.dtype)
         self.sums = np.empty((len(counts_x), num_lanes), self.state.dtype)
         self.steps = ()

@@ -1,5 +1,8 @@
 """Window costs of a block, a tile of rows at a time: matrix products or differences, then box sums down diagonals."""
 
+import math
+import threading
+
 import numpy as np
 
 from lib.dtw import _kernel
@@ -7,26 +10,41 @@ from lib.dtw import _kernel
 QUERY_BUFFER = 2**17  # numbers in the left side of the products that are prepared at once
 
 
+class Scratch(threading.local):
+    """Buffers that a thread keeps from one block to the next; fresh memory for each would cost as much as the sums."""
+
+    def __init__(self):
+        self.buffers = {}
+
+    def array(self, name, shape, dtype=np.float32):
+        """Array of any finite content."""
+        size = math.prod(shape)
+        if len(self.buffers.get((name, dtype), ())) < size:
+            self.buffers[name, dtype] = np.zeros(size, dtype)
+        return self.buffers[name, dtype][:size].reshape(shape)
+
+
 class WindowCosts:
     """Costs of window pairs, a tile of rows at a time."""
 
-    def __init__(self, rows, y, shape, tile, reach, differences):
+    def __init__(self, rows, y, shape, tile, reach, differences, scratch):
         self.rows, self.y, self.shape, self.tile, self.differences = rows, y, shape, tile, differences
         self.below, self.above = reach
         self.counts = np.concatenate([group.counts for group in rows])
         self.columns, self.num_lanes = y.parts[0].shape[1:] if differences else y.parts[0].shape[:2]
         sizes = (len(self.counts), int(y.counts.max()), self.num_lanes)
-        self.out = np.empty((tile, *sizes), np.float32)
+        self.out = scratch.array("windows", (tile, *sizes))
         self.plain = shape.box == 1 and not shape.tail
         if not self.plain:
             ring = tile * (-(-shape.count(0) // tile) + 1)
-            self.rings = [np.zeros((ring, sizes[0], self.columns, sizes[2]), np.float32) for _ in y.parts]
+            sizes = (ring, sizes[0], self.columns, sizes[2])
+            self.rings = [scratch.array(f"ring {part}", sizes) for part in range(len(y.parts))]
         self.num_rows, self.done = shape.count(int(self.counts.max())), 0
         # sequences by ascending number of superframes: those that ended drop out from the left
         ends = self.counts + shape.count(0)
         self.first = np.searchsorted(ends, np.arange(self.num_rows), side="right").tolist()
         if not differences:
-            self.queries = [_Queries(rows, part, self.first, tile) for part in range(len(y.parts))]
+            self.queries = [_Queries(rows, part, self.first, tile, scratch) for part in range(len(y.parts))]
 
     def windows(self, start, stop):
         """Costs (tile, A, M, B) of window rows `start` to `stop`; what lies off the band is not to be read."""
@@ -73,12 +91,12 @@ class WindowCosts:
 class _Queries:
     """Left sides (-2x, |x|², 1) of products with (y, 1, |y|²), which are squared distances without a second pass."""
 
-    def __init__(self, groups, part, first, tile):
+    def __init__(self, groups, part, first, tile, scratch):
         self.parts, self.first = [group.parts[part][:, : len(group.indices)] for group in groups], first
         self.num_rows, self.width = sum(part.shape[1] for part in self.parts), self.parts[0].shape[2]
         size = self.num_rows * self.width * tile
         self.depth = tile * max(1, QUERY_BUFFER // size)
-        self.buffer = np.zeros(self.depth * self.num_rows * self.width, np.float32)
+        self.buffer = scratch.array(f"queries {part}", (self.depth * self.num_rows * self.width,))
         self.start, self.until = 0, 0
 
     def rows(self, start, stop):

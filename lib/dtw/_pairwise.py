@@ -1,5 +1,6 @@
 """Distances of every pair: a plan of blocks, run by a few threads."""
 
+import functools
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -7,11 +8,12 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 from tqdm.auto import tqdm
 
 from lib.dtw import _exact, _inputs, _plan
 from lib.dtw._blocks import block_sums
+from lib.dtw._costs import Scratch
 from lib.dtw._windows import Options, check_options, divisor, superframes
 
 
@@ -83,11 +85,11 @@ class _Run:
         self.rows, self.columns, self.options, self.names = rows, columns, options, names
         self.shape = superframes(options.window_size, options.stride)
         self.differences = _plan.uses_differences(rows[0].shape[1], self.shape)
-        self.stop = threading.Event()
+        self.scratch, self.stop = Scratch(), threading.Event()
 
     def start(self, num_threads, progress):
         """Compute the matrix."""
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(num_threads) as pool:
+        with _blas().limit(limits=1), ThreadPoolExecutor(num_threads) as pool:
             try:
                 self._prepare(pool.map)
                 return self._compute(pool, num_threads, progress)
@@ -124,7 +126,7 @@ class _Run:
     def _block(self, block):
         """Distances of one block, (rows, columns) float32."""
         groups, y = [self.row_groups[i] for i in block.rows], self.column_groups[block.column]
-        sums = block_sums(groups, y, self.shape, self.options, self.differences, self._check)
+        sums = block_sums(groups, y, self.shape, self.options, self.differences, self.scratch, self._check)
         counts = np.concatenate([group.counts for group in groups])[:, None]
         scale = divisor(self.options, counts, y.counts, sums.steps) * self.options.window_size
         distances = np.ldexp(np.sqrt(np.maximum(sums.total, 0) / scale), self.exponent).astype(np.float32)
@@ -152,6 +154,12 @@ class _Run:
     def _check(self):
         if self.stop.is_set():
             raise _Stopped
+
+
+@functools.cache
+def _blas():
+    """Find the linear algebra libraries; that takes longer than a small matrix of distances, hence only once."""
+    return ThreadpoolController().select(user_api="blas")
 
 
 def _check_threads(num_threads):

@@ -12,7 +12,7 @@ from lib.dtw._windows import Options, Superframes, band, extend, num_windows, re
 MAX_DIFFERENCE_DIMS = 8
 LANE_WIDTH = 8  # lanes are padded to whole vectors of 8 float32
 # Lanes side by side, and what the dynamic programme then costs per cell, in dimensions of a frame product (measured).
-GROUP_SIZES = {64: 8, 32: 14, 16: 28, 8: 56}
+GROUP_SIZES = {64: 10, 32: 14, 16: 22}
 ROWS_PER_BLOCK = 64  # enough for the matrix product to run near its peak
 
 
