@@ -489,3 +489,38 @@ def test_progress_bars_are_left_out_of_stored_outputs_and_warnings_are_kept():
     ]
     assert execution.publishable(streams[:1]) == []
     assert streams[0].text == bar, "outputs given are left alone"
+
+
+# Rows of a study
+
+
+def finished(runs, tmp_path, seed, score, name="scores"):
+    folder = tmp_path / f"run-{seed}-{score}"
+    folder.mkdir()
+    pd.DataFrame({"layer": [0, 1], "score": [score, score]}).to_csv(folder / f"{name}.csv", index=False)
+    origin = {"dirty": False, "lib": "0", "torch": "2", "numpy": "2", "platform": "x", "started": "now"}
+    record = {"page": "07_probe", "parameters": {"seed": seed, "k": 5}, "seconds": 1.5, "commit": "abc", **origin}
+    return runs.Run(folder, record)
+
+
+def test_recorded_rows_carry_their_origin_and_replace_only_their_own(tmp_path, monkeypatch):
+    from lib import paths, runs
+
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    runs.record("scores", [finished(runs, tmp_path, seed, 0.1) for seed in (0, 1)])
+    path = runs.record("scores", [finished(runs, tmp_path, 1, 0.9)])
+    rows = pd.read_csv(path)
+    assert rows.groupby("seed")["score"].mean().to_dict() == {0: 0.1, 1: 0.9}
+    assert len(rows) == 4
+    assert rows["run"].nunique() == 2
+    assert {"k", "commit", "torch", "run_seconds", "started"} <= set(rows)
+    assert [p.name for p in path.parent.iterdir()] == ["scores.csv"]
+
+
+def test_a_table_that_the_page_did_not_save_cannot_be_recorded(tmp_path, monkeypatch):
+    from lib import pages, paths, runs
+
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    with pytest.raises(pages.PageError, match=r"saved no table 'other'; it saved \['scores'\]"):
+        runs.record("other", [finished(runs, tmp_path, 0, 0.1)])
+    assert not (tmp_path / "results").exists()
