@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
+from filelock import FileLock
 
 from lib import execution, pages, paths
 
@@ -206,11 +207,12 @@ def record(study: str, finished: Iterable[Run]) -> Path:
         parts.append(part)
     fresh = pd.concat(parts, ignore_index=True)
     path = paths.RESULTS / f"{study}.csv"
-    if path.exists():
-        old = pd.read_csv(path)
-        fresh = pd.concat([old[~old["run"].isin(fresh["run"])], fresh], ignore_index=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    execution.write_whole(path, fresh.to_csv(index=False))
+    with FileLock(paths.build() / f"{study}.lock"):  # two sweeps may end at once
+        if path.exists():
+            old = pd.read_csv(path)
+            fresh = pd.concat([old[~old["run"].isin(fresh["run"])], fresh], ignore_index=True)
+        execution.write_whole(path, fresh.to_csv(index=False))
     return path
 
 

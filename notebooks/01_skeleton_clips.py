@@ -65,11 +65,11 @@ clips
 # %%
 #| label: fig-class-counts
 #| caption: "Clips per class in the loaded set."
-plots.class_counts(clips.labels, clips.class_names)
+plots.class_counts(clips.labels, clips.class_names);
 # %%
 #| label: fig-clip-lengths
 #| caption: "Length of the loaded clips in seconds."
-plots.clip_lengths(clips.lengths, fps=clips.fps)
+plots.clip_lengths(clips.lengths, fps=clips.fps);
 # %% [markdown]
 # ## One clip
 #
@@ -80,7 +80,7 @@ plots.clip_lengths(clips.lengths, fps=clips.fps)
 #| label: fig-pose-strip
 #| caption: "Eight poses of one clip, evenly spaced in time; a ring marks joints and frames that were planted as carrying the class, where the dataset knows them."
 clip = clips[0]
-plots.pose_strip(clip.x, clip.skeleton, fps=clip.fps, truth=clip.truth, title=clips.class_names[clip.label])
+plots.pose_strip(clip.x, clip.skeleton, fps=clip.fps, truth=clip.truth, title=clips.class_names[clip.label]);
 # %%
 plots.pose_animation(clip.x, clip.skeleton, clip.fps, title=clips.class_names[clip.label])
 
@@ -112,7 +112,7 @@ plots.pose_animations(
 #| label: fig-aligned
 #| caption: "The clip of the previous figure after alignment and resampling to 24 frames."
 aligned = transforms.compose(transforms.align, partial(transforms.resample, num_frames=24))(clip)
-plots.pose_strip(aligned.x, aligned.skeleton, fps=aligned.fps, title="aligned, 24 frames")
+plots.pose_strip(aligned.x, aligned.skeleton, fps=aligned.fps, title="aligned, 24 frames");
 # %% [markdown]
 # How much of what separates clips is the view? Here is the share of clips whose nearest other clip, by plain distance
 # of the stretched clips, has the same class, before and after alignment. Chance is one over the number of classes.

@@ -54,7 +54,7 @@ clips = datasets.load(dataset, limit=num_clips, seed=seed, progress=False).map(t
 first, second = (clips[int(i)] for i in np.flatnonzero(clips.labels == clips.labels[0])[:2])
 hand = clips.skeleton.joints.index("right_hand")
 heights = [clip.x[:, np.argmax(clip.present), hand, 1] for clip in (first, second)]
-plots.warped_pair(*heights, dtw.path(*heights).pairs, fps=clips.fps, names=("first", "second"), units="m")
+plots.warped_pair(*heights, dtw.path(*heights).pairs, fps=clips.fps, names=("first", "second"), units="m");
 # %% [markdown]
 # ## Windows
 #
@@ -80,7 +80,7 @@ costs = dtw.pairwise(*each, window_size=window_size) ** 2
 aligned = dtw.path(*poses[:2], window_size=window_size, stride=stride, radius=radius)
 i, j = np.indices(costs.shape)
 low, high = min(0, costs.shape[1] - costs.shape[0]) - radius, max(0, costs.shape[1] - costs.shape[0]) + radius
-plots.alignment(costs, aligned.pairs, band=(j - i >= low) & (j - i <= high))
+plots.alignment(costs, aligned.pairs, band=(j - i >= low) & (j - i <= high));
 # %% tags=["nbval-check-output"]
 along = float(np.sqrt(costs[tuple(aligned.pairs.T)].sum()))
 print(f"root of the costs along the path {along:.3f}, distance {aligned.distance:.3f}")
@@ -136,7 +136,7 @@ sensitivity = pd.DataFrame(rows).assign(
 #| caption: "Share of clips whose nearest other clip has their class, by band (share of the longer clip's windows) and window size (frames); bands are plus and minus two standard errors over clips."
 plots.band_sensitivity(
     sensitivity, series="window", xlabel="band, share of windows", ylabel="nearest clip has the same class"
-)
+);
 
 # %% [markdown]
 # If the intervals in [](#fig-band-sensitivity) overlap, the choice is free here, and the cheapest setting will do: a

@@ -115,7 +115,7 @@ graph = {
 #| label: fig-neighbors
 #| caption: "Neighbours that NNK keeps per clip, by layer of the trained network, out of `num_neighbors` candidates."
 neighbors = {layer: part.num_neighbors for layer, part in graph["trained"].items()}
-plots.neighbors_by_layer(neighbors, candidates=num_neighbors)
+plots.neighbors_by_layer(neighbors, candidates=num_neighbors);
 # %% [markdown]
 # ## Label smoothness, layer by layer
 #
@@ -138,7 +138,7 @@ mass[["value", "low", "high", "untrained", "permuted_mean", "num_neighbors_mean"
 # %%
 #| label: fig-smoothness-by-layer
 #| caption: "Label smoothness by layer (lower: clips of one class closer), page's dataset and seed; bands are 95 % intervals over subjects, grey is the range under permuted labels."
-plots.smoothness_by_layer(rows, interval="95 % over subjects")
+plots.smoothness_by_layer(rows, interval="95 % over subjects");
 # %% [markdown]
 # Where does discrimination appear? Our rule: the first layer that has made half of the largest drop below layer 0, if
 # the interval of its own drop excludes zero.
@@ -157,12 +157,12 @@ runs.save_table(
 classes = smoothness.by_class(
     graph["trained"], np.array(clips.class_names)[clips.labels], rng=np.random.default_rng(seed), num_resamples=200
 )
-plots.smoothness_by_class(classes, measure="cross_class_mass", relative=True)
+plots.smoothness_by_class(classes, measure="cross_class_mass", relative=True);
 # %%
 #| label: fig-graph-layers
 #| caption: "The dataset graph at four layers of the trained network; a point is a clip, linked clips are near, colours and marks are classes. Distances between separate parts mean nothing."
 shown = {layer: graph["trained"][layer].adjacency() for layer in ("layers.0", "layers.4", "layers.7", "layers.9")}
-plots.graph_layers(shown, np.array(clips.labels), clips.class_names, columns=2)
+plots.graph_layers(shown, np.array(clips.labels), clips.class_names, columns=2);
 # %% [markdown]
 # ## On real skeletons: NW-UCLA
 #
@@ -180,7 +180,7 @@ study = runs.studies()["geometry"].query("dataset == 'nw_ucla'")
 numbers = ["value", "low", "high", "untrained", "gain", "gain_low", "gain_high", "change", "change_low", "change_high"]
 numbers += ["permuted_mean", "permuted_low", "permuted_high", "num_neighbors_mean", "psd_relative_change"]
 real = study.groupby(["layer", "depth", "measure"], as_index=False)[numbers].mean().sort_values("depth")
-plots.smoothness_by_layer(real, interval="95 % over subjects")
+plots.smoothness_by_layer(real, interval="95 % over subjects");
 # %%
 real[real["measure"] == "cross_class_mass"].set_index("layer")[numbers].drop(columns=["low", "high"]).round(3)
 

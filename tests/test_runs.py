@@ -507,6 +507,7 @@ def test_recorded_rows_carry_their_origin_and_replace_only_their_own(tmp_path, m
     from lib import paths, runs
 
     monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    monkeypatch.setenv("LAYERS_BUILD", str(tmp_path))
     runs.record("scores", [finished(runs, tmp_path, seed, 0.1) for seed in (0, 1)])
     path = runs.record("scores", [finished(runs, tmp_path, 1, 0.9)])
     rows = pd.read_csv(path)
@@ -521,6 +522,7 @@ def test_a_table_that_the_page_did_not_save_cannot_be_recorded(tmp_path, monkeyp
     from lib import pages, paths, runs
 
     monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    monkeypatch.setenv("LAYERS_BUILD", str(tmp_path))
     with pytest.raises(pages.PageError, match=r"saved no table 'other'; it saved \['scores'\]"):
         runs.record("other", [finished(runs, tmp_path, 0, 0.1)])
     assert not (tmp_path / "results").exists()

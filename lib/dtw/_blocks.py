@@ -12,7 +12,7 @@ from lib.dtw._windows import Options, Superframes, band
 
 LONG_PATH = 1024  # windows of both sequences beyond which float32 sums would lose digits step by step
 UNIT = 2.0**-24  # rounding of one float32 operation
-MIN_PRODUCT_ROWS = 64  # rows of a matrix product that runs near its peak
+MIN_PRODUCT_ROWS = 128  # rows of a matrix product that runs near its peak, and hides the calls around it
 DIFFERENCE_TILE = 8  # windows of every row sequence per call where no product asks for more
 
 
