@@ -87,7 +87,7 @@ def _rounding(rows: list[Group], y: Group, shape: Superframes, differences: bool
     scale = (shape.box + shape.tail) * (counts + y.counts) * (norms + y.norms)
     if differences:
         return 0.01 * UNIT * scale, 200 * UNIT, 1e-4 * scale
-    return 4 * UNIT * scale, 16 * UNIT, 0.006 * scale
+    return 4 * UNIT * scale, 16 * UNIT, 0.01 * scale
 
 
 class _Programme:
