@@ -40,7 +40,9 @@ def sweep(options) -> int:
     kinds = pages.parameters(page)
     grid = {}
     for text in options.grid:
-        name, _, values = text.partition("=")
+        name, sign, values = text.partition("=")
+        if not sign or name in grid:
+            raise pages.PageError(f"--grid {text}: needed NAME=A,B,C, each name once")
         lists = name in kinds and kinds[name].type.startswith("list")
         grid[name] = values.split(";" if lists else ",")
     finished, failures = [], 0

@@ -1,8 +1,11 @@
 """Clips of any length and person count in one array, and the padded batches that networks read."""
 
 import json
+import os
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -110,7 +113,7 @@ class ClipSet:
     names
         One name per clip, unique.
     fps
-        Frames per second.
+        Frames per second; NaN where clips were resampled to rates of their own.
     truth
         (rows, V) bool planted truth, or None.
     """
@@ -257,7 +260,8 @@ class ClipSet:
         """Summarise what a person wants to know first."""
         return (
             f"ClipSet({self.dataset}: {len(self)} clips, {len(self.class_names)} classes, {self.skeleton.name}, "
-            f"{self.lengths.min()}-{self.lengths.max()} frames at {self.fps:g} fps)"
+            f"{self.lengths.min(initial=self.lengths.max(initial=0))}-{self.lengths.max(initial=0)} frames, "
+            + ("rates differ)" if np.isnan(self.fps) else f"{self.fps:g} fps)")
         )
 
     @property
@@ -267,7 +271,9 @@ class ClipSet:
 
     def subset(self, indices: ArrayLike | slice) -> "ClipSet":
         """Clips at `indices` (positions, a slice or a bool mask of length N), sharing the frames of this set."""
-        indices = np.arange(len(self))[indices if isinstance(indices, slice) else np.asarray(indices)]
+        if not isinstance(indices, slice):
+            indices = np.asarray(indices) if np.size(indices) else np.empty(0, dtype=np.int64)
+        indices = np.arange(len(self))[indices]
         picked = {
             name: None if getattr(self, name) is None else getattr(self, name)[indices]
             for name in ("starts", "lengths", "num_persons", "present", "labels", "subjects", "views")
@@ -292,13 +298,14 @@ class ClipSet:
             clips.append(clip)
         lengths = np.array([clip.length for clip in clips])
         rows = lengths * self.num_persons
+        rates = {clip.fps for clip in clips}
         return replace(
             self,
             frames=np.concatenate([_rows(clip.x[: clip.length]) for clip in clips]).astype(np.float32, copy=False),
             starts=np.concatenate([[0], np.cumsum(rows)[:-1]]),
             lengths=lengths,
             skeleton=clips[0].skeleton,
-            fps=clips[0].fps,
+            fps=rates.pop() if len(rates) == 1 else float("nan"),
             truth=None if self.truth is None else np.concatenate([_rows(clip.truth[: clip.length]) for clip in clips]),
         )
 
@@ -317,6 +324,9 @@ class ClipSet:
             text = {"names": self.names, "class_names": self.class_names, "fps": self.fps, "dataset": self.dataset}
             skeleton = {f.name: getattr(self.skeleton, f.name) for f in fields(Skeleton)}
             (partial / "clips.json").write_text(json.dumps(text | {"skeleton": skeleton}))
+            umask = os.umask(0)
+            os.umask(umask)
+            partial.chmod(0o777 & ~umask)  # mkdtemp's folders are for one user only
             partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -328,7 +338,7 @@ class ClipSet:
         folder = Path(folder)
         try:
             frames = np.load(folder / "frames.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
-            with np.load(folder / "index.npz", allow_pickle=False) as index:
+            with (folder / "index.npz").open("rb") as stream, np.load(stream, allow_pickle=False) as index:
                 arrays = {name: index[name] for name in _INDEX if name in index}
             text = json.loads((folder / "clips.json").read_text())
             layout = text.pop("skeleton")
@@ -344,26 +354,44 @@ class ClipSet:
                 **arrays,
             )
             clips._check_index()
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except _DAMAGE as error:
             raise ValueError(f"{folder}: not a folder that ClipSet.save wrote ({error})") from error
         return clips
 
     def _check_index(self) -> None:
         """Refuse an index that points outside the frames."""
-        counts = {len(self.starts), len(self.lengths), len(self.num_persons), len(self.present), len(self.labels)}
+        columns = [getattr(self, name) for name in _INDEX if name != "truth"]
+        counts = {len(column) for column in columns if column is not None}
         if counts != {len(self.names)} or len(self.names) == 0:
             raise ValueError(f"columns of {sorted(counts)} entries for {len(self.names)} names")
+        if any(column is not None and column.dtype.kind not in "ib" for column in columns):
+            raise ValueError("an index column does not hold integers")
         if self.frames.ndim != 3 or self.frames.shape[1] != len(self.skeleton) or self.frames.dtype != np.float32:
             raise ValueError(f"frames are {self.frames.dtype} {self.frames.shape}, needed float32 (rows, V, C)")
+        low = min(self.starts.min(), self.lengths.min() - 1, self.num_persons.min() - 1)
+        high = max(self.starts.max(), self.lengths.max(), self.num_persons.max())  # before a product may overflow
         ends = self.starts + self.lengths * self.num_persons
-        if min(self.starts.min(), self.lengths.min() - 1, self.num_persons.min() - 1) < 0 or ends.max() > len(
-            self.frames
-        ):
+        if low < 0 or high > len(self.frames) or ends.max() > len(self.frames):
             raise ValueError(f"the index points outside {len(self.frames)} rows")
+        if self.present.ndim != 2 or self.present.shape[1] < self.num_persons.max():
+            raise ValueError(f"present is {self.present.shape} for up to {self.num_persons.max()} persons")
+        if self.truth is not None and (self.truth.shape != self.frames.shape[:2] or self.truth.dtype != bool):
+            raise ValueError(f"truth is {self.truth.dtype} {self.truth.shape}, needed bool {self.frames.shape[:2]}")
         if self.labels.min() < 0 or self.labels.max() >= len(self.class_names):
             raise ValueError(f"labels reach {self.labels.max()} for {len(self.class_names)} class names")
 
 
+_DAMAGE = (  # what NumPy, json and our own checks raise on damaged folders
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    zlib.error,
+    zipfile.BadZipFile,
+)
 _INDEX = ("starts", "lengths", "num_persons", "present", "labels", "subjects", "views", "truth")
 
 
@@ -384,11 +412,16 @@ def _integers(key: str, column: ArrayLike | None, names: tuple[str, ...]) -> np.
 
 def _checked(array: ArrayLike, skeleton: Skeleton, name: str) -> np.ndarray:
     """Return one clip as (T, M, V, C) float32, or raise an error that names it."""
+    if np.ma.is_masked(array):
+        raise ValueError(f"clip {name!r}: some joints are masked; fill them in or drop those frames")
     try:
-        with np.errstate(over="ignore"):  # too large for float32 becomes inf, refused below
-            x = np.asarray(array, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"clip {name!r}: coordinates are not numbers in one rectangular array ({error})") from error
+        x = np.asarray(array)
+    except ValueError as error:
+        raise ValueError(f"clip {name!r}: coordinates are not one rectangular array ({error})") from error
+    if x.dtype.kind not in "fiu":
+        raise ValueError(f"clip {name!r}: coordinates are {x.dtype}, needed real numbers")
+    with np.errstate(over="ignore"):  # too large for float32 becomes inf, refused below
+        x = x.astype(np.float32, copy=False)
     if x.ndim == 3:
         x = x[:, None]
     if x.ndim != 4:

@@ -1,5 +1,7 @@
 """Layer outputs out of a network: torch in, one NumPy sequence per clip out."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +12,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from lib.clips import Batch, ClipSet
+from lib.models.layers import evaluation_mode
 
 POOLS = {"none": None, "joints": 3, "channels": 1}  # axis of (P, C, T, V) that is averaged
 
@@ -52,7 +55,6 @@ def extract(
     *,
     pool: str = "none",
     batch_size: int = 64,
-    device: str = "cpu",
     store: str | Path | None = None,
     progress: bool = False,
 ) -> dict[str, list[np.ndarray]]:
@@ -61,8 +63,8 @@ def extract(
     Parameters
     ----------
     model
-        A network of `lib.models`: its `layer_strides` say how many true frames a layer has left. Used in evaluation
-        mode and returned to the mode it was in.
+        A network of `lib.models`: its `layer_strides` say how many true frames a layer has left. Used where it is, in
+        evaluation mode, and returned to the mode it was in.
     layers
         Names from ``model.layer_names``; all of them by default.
     pool
@@ -70,7 +72,7 @@ def extract(
         (D = C), ``"channels"`` the mean over channels (D = V).
     store
         Folder for one ``<layer>.npy`` per layer, filled batch by batch through a memory map, so that memory holds one
-        batch whatever N is. It must not exist. Without it the arrays are held in memory.
+        batch whatever N is. It must not exist, and appears when it is whole. Without it arrays are held in memory.
 
     Returns
     -------
@@ -82,34 +84,58 @@ def extract(
     names = tuple(layers) if layers is not None else model.layer_names
     if unknown := [name for name in names if name not in model.layer_strides]:
         raise ValueError(f"no layers {unknown} in {type(model).__name__}; it has {list(model.layer_strides)}")
-    if store is not None:
-        Path(store).mkdir(parents=True)
-    ends = {name: np.cumsum(-(-clips.lengths // model.layer_strides[name])) for name in names}
-    rows: dict[str, np.ndarray] = {}
-    was_training = model.training
-    model.to(device).eval()
-    start = 0
+    if store is None:
+        return _extract(model, clips, names, pool, batch_size, None, progress)
+    store = Path(store)
+    if store.exists():
+        raise FileExistsError(f"{store} exists; choose another folder or remove it")
+    store.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{store.name}-", dir=store.parent))
     try:
-        with torch.inference_mode(), capture(model, names) as outputs:
-            batches = tqdm(
-                clips.batches(batch_size),
-                total=-(-len(clips) // batch_size),
-                desc="features",
-                unit="batch",
-                disable=not progress,
-            )
-            for batch in batches:
-                model(*batch.to(device)[:3])
-                for name in names:
-                    for n, sequence in enumerate(_sequences(outputs[name], batch, model.layer_strides[name], pool)):
-                        if name not in rows:
-                            rows[name] = _allocate(store, name, (int(ends[name][-1]), sequence.shape[1]))
-                        end = ends[name][start + n]
-                        rows[name][end - len(sequence) : end] = sequence
-                start += len(batch.labels)
+        _extract(model, clips, names, pool, batch_size, partial, progress)
+        partial.rename(store)
     finally:
-        model.train(was_training)
+        shutil.rmtree(partial, ignore_errors=True)
+    files = {name: np.load(store / f"{name}.npy", mmap_mode="r") for name in names}
+    return {name: np.split(rows, _ends(model, clips, name)[:-1]) for name, rows in files.items()}
+
+
+def _extract(
+    model: nn.Module,
+    clips: ClipSet,
+    names: tuple[str, ...],
+    pool: str,
+    batch_size: int,
+    folder: Path | None,
+    progress: bool,
+) -> dict[str, list[np.ndarray]]:
+    ends = {name: _ends(model, clips, name) for name in names}
+    rows: dict[str, np.ndarray] = {}
+    device = next(model.parameters()).device
+    start = 0
+    with torch.inference_mode(), evaluation_mode(model), capture(model, names) as outputs:
+        batches = tqdm(
+            clips.batches(batch_size),
+            total=-(-len(clips) // batch_size),
+            desc="features",
+            unit="batch",
+            disable=not progress,
+        )
+        for batch in batches:
+            model(*batch.to(device)[:3])
+            for name in names:
+                for n, sequence in enumerate(_sequences(outputs[name], batch, model.layer_strides[name], pool)):
+                    if name not in rows:
+                        rows[name] = _allocate(folder, name, (int(ends[name][-1]), sequence.shape[1]))
+                    end = ends[name][start + n]
+                    rows[name][end - len(sequence) : end] = sequence
+            start += len(batch.labels)
     return {name: np.split(rows[name], ends[name][:-1]) for name in names}
+
+
+def _ends(model: nn.Module, clips: ClipSet, name: str) -> np.ndarray:
+    """Row after the last one of each clip at a layer."""
+    return np.cumsum(-(-clips.lengths // model.layer_strides[name]))
 
 
 def _sequences(output: torch.Tensor, batch: Batch, stride: int, pool: str) -> Iterator[np.ndarray]:
@@ -127,7 +153,7 @@ def _sequences(output: torch.Tensor, batch: Batch, stride: int, pool: str) -> It
         yield output[row[n][slots[n]], : -(-length // stride)].mean(axis=0)
 
 
-def _allocate(store: str | Path | None, name: str, shape: tuple[int, int]) -> np.ndarray:
-    if store is None:
+def _allocate(folder: Path | None, name: str, shape: tuple[int, int]) -> np.ndarray:
+    if folder is None:
         return np.empty(shape, dtype=np.float32)
-    return np.lib.format.open_memmap(Path(store) / f"{name}.npy", mode="w+", dtype=np.float32, shape=shape)
+    return np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=np.float32, shape=shape)

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
+from pathlib import Path
 
 from torch import nn
 
@@ -48,7 +49,7 @@ class Recipe:
         """Train the network of `seed` on prepared clips, or go on from, or load, its checkpoint under ``build/``."""
         config = replace(self.train, seed=seed)
         model = self.build(clips, seed)
-        text = json.dumps([asdict(replace(self, train=config)), clips.names], sort_keys=True)
+        text = json.dumps([asdict(replace(self, train=config)), clips.names, _code()], sort_keys=True)
         name = f"{clips.dataset.replace('/', '-')}-{seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}.pt"
         checkpoint = paths.build() / "checkpoints" / name
         history = training.fit(model, clips, validation, config=config, checkpoint=checkpoint, progress=progress)
@@ -78,3 +79,10 @@ def get(dataset: str, **changes) -> Recipe:
     recipe = RECIPES[dataset]
     train = replace(recipe.train, **{name: value for name, value in changes.items() if name in inner})
     return replace(recipe, train=train, **{name: value for name, value in changes.items() if name in own})
+
+
+def _code() -> str:
+    """Digest of the code that decides trained weights, so that no checkpoint outlives it."""
+    folder = Path(__file__).parent
+    files = [folder / "clips.py", folder / "training.py", folder / "transforms.py", *sorted(folder.glob("models/*.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

@@ -181,7 +181,11 @@ def table(runs: Iterable[Run]) -> pd.DataFrame:
 
 def studies() -> dict[str, pd.DataFrame]:
     """Tables of ``data/results/``: one row per run of a study."""
-    return {path.stem: pd.read_csv(path) for path in sorted(paths.RESULTS.glob("*.csv"))}
+    return {path.stem: _read_study(path) for path in sorted(paths.RESULTS.glob("*.csv"))}
+
+
+def _read_study(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype={"run": str, "commit": str})  # hashes may look like numbers
 
 
 def record(study: str, finished: Iterable[Run]) -> Path:
@@ -194,12 +198,17 @@ def record(study: str, finished: Iterable[Run]) -> Path:
     for item in finished:
         if study not in item.tables:
             raise pages.PageError(f"{item.folder.name} saved no table {study!r}; it saved {list(item.tables)}")
-        parameters = {name: str(value) for name, value in item.record["parameters"].items()}
+        parameters = {n: "" if v is None else str(v) for n, v in item.record["parameters"].items()}
         key = json.dumps([item.record["page"], parameters], sort_keys=True)
         origin = {
             name: item.record[name] for name in ("commit", "dirty", "lib", "torch", "numpy", "platform", "started")
         }
         part = item.tables[study]
+        clash = [n for n in parameters if n in part and parameters[n] and (part[n].astype(str) != parameters[n]).any()]
+        if clash:
+            raise pages.PageError(
+                f"table {study!r} has columns {clash} that are not the page's parameters; rename them"
+            )
         extra = {name: value for name, value in {**parameters, **origin}.items() if name not in part}
         part = part.assign(
             **extra, run_seconds=item.record["seconds"], run=hashlib.sha256(key.encode()).hexdigest()[:10]
@@ -208,9 +217,9 @@ def record(study: str, finished: Iterable[Run]) -> Path:
     fresh = pd.concat(parts, ignore_index=True)
     path = paths.RESULTS / f"{study}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(paths.build() / f"{study}.lock"):  # two sweeps may end at once
+    with FileLock(path.with_name(f".{study}.lock")):  # two sweeps may end at once
         if path.exists():
-            old = pd.read_csv(path)
+            old = _read_study(path)
             fresh = pd.concat([old[~old["run"].isin(fresh["run"])], fresh], ignore_index=True)
         execution.write_whole(path, fresh.to_csv(index=False))
     return path

@@ -25,13 +25,21 @@ class Scores(NamedTuple):
 
 def score(logits: np.ndarray, labels: np.ndarray) -> Scores:
     """Scores of logits (N, classes) against labels (N,)."""
+    if not np.isfinite(logits).all():
+        raise ValueError(
+            f"logits of clip {int(np.argwhere(~np.isfinite(logits))[0, 0])} hold NaN or inf; needed numbers"
+        )
     num_classes = logits.shape[1]
     predicted = logits.argmax(axis=1)
     confusion = np.zeros((num_classes, num_classes), dtype=np.int64)
     np.add.at(confusion, (labels, predicted), 1)
     clips_of = confusion.sum(axis=1)
     per_class = np.divide(np.diag(confusion), clips_of, out=np.full(num_classes, np.nan), where=clips_of > 0)
-    rank = (logits > logits[np.arange(len(labels)), labels][:, None]).sum(axis=1)
+    own = logits[np.arange(len(labels)), labels][:, None]
+    ahead = (logits > own) | (
+        (logits == own) & (np.arange(num_classes) < labels[:, None])
+    )  # ties as argmax breaks them
+    rank = ahead.sum(axis=1)
 
     confidence = np.exp(logits - logits.max(axis=1, keepdims=True))
     confidence = (confidence / confidence.sum(axis=1, keepdims=True)).max(axis=1)

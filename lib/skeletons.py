@@ -53,6 +53,14 @@ class Skeleton:
                         f"skeleton {self.name!r}: {field} holds ({a}, {b}); "
                         f"needed two different joints in 0..{num_joints - 1} (count from 0)"
                     )
+        if len(set(self.joints)) < num_joints:
+            twice = next(joint for joint in self.joints if self.joints.count(joint) > 1)
+            raise ValueError(f"skeleton {self.name!r}: two joints are called {twice!r}; give each its own name")
+        paired = [v for pair in self.left_right for v in pair]
+        if len(set(paired)) < len(paired):
+            raise ValueError(f"skeleton {self.name!r}: left_right {self.left_right} uses a joint in two pairs")
+        if self.torso is not None and (len(self.torso) != 4 or not all(0 <= v < num_joints for v in self.torso)):
+            raise ValueError(f"skeleton {self.name!r}: torso={self.torso}, needed four joints in 0..{num_joints - 1}")
         if not 0 <= self.center < num_joints:
             raise ValueError(f"skeleton {self.name!r}: center={self.center}, needed 0..{num_joints - 1}")
         lonely = [self.joints[v] for v in np.flatnonzero(np.isinf(self._hops_or_inf[self.center]))]
@@ -134,6 +142,8 @@ class Skeleton:
         -------
         A with ``A[k, v, w]`` carrying joint v into joint w; summed over k and v every column is 1.
         """
+        if max_hop < 0:
+            raise ValueError(f"max_hop={max_hop}, needed at least 0")
         hops, from_center = self.hops, self.hops[self.center]
         near = hops <= max_hop
         weight = near / near.sum(axis=0, keepdims=True)
@@ -155,6 +165,8 @@ class Skeleton:
 
         Scale k links joints exactly k bones apart, and each joint with itself; scale 0 is the identity.
         """
+        if num_scales < 1:
+            raise ValueError(f"num_scales={num_scales}, needed at least 1")
         scales = np.stack([(self.hops == k) | np.eye(len(self), dtype=bool) for k in range(num_scales)]).astype(float)
         root_degree = np.sqrt(scales.sum(axis=2))  # never 0: self-loops
         return scales / root_degree[:, :, None] / root_degree[:, None, :]

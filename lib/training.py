@@ -5,6 +5,7 @@ import math
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from tqdm.auto import tqdm
 
 from lib import scores, transforms
 from lib.clips import Batch, Clip, ClipSet, collate
+from lib.models.layers import evaluation_mode
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -45,9 +47,16 @@ class TrainConfig:
     seed: int = 0  # order, augmentation, dropout; initial weights have their own (models.build)
 
     def __post_init__(self):
-        positive = {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": self.learning_rate}
-        if wrong := {name: value for name, value in positive.items() if value <= 0}:
-            raise ValueError(f"TrainConfig: {wrong}, needed positive values")
+        counts = {"epochs": self.epochs, "batch_size": self.batch_size}
+        if wrong := {name: value for name, value in counts.items() if not isinstance(value, int) or value < 1}:
+            raise ValueError(f"TrainConfig: {wrong}, needed whole numbers of at least 1")
+        names = ("momentum", "weight_decay", "warmup_epochs", "turn", "tilt", "stretch", "noise")
+        if wrong := {name: v for name in names if not 0 <= (v := getattr(self, name)) < math.inf}:
+            raise ValueError(f"TrainConfig: {wrong}, needed finite numbers of at least 0")
+        if not 0 < self.learning_rate < math.inf or self.momentum >= 1:
+            raise ValueError(
+                f"TrainConfig: learning_rate={self.learning_rate}, needed positive; momentum={self.momentum}, below 1"
+            )
         if not 0 < self.crop <= 1:
             raise ValueError(f"TrainConfig: crop={self.crop}, needed in (0, 1]")
         if not 0 <= self.label_smoothing < 1:
@@ -106,11 +115,10 @@ def fit(
     rows = _resume(model, optimizer, train, config, checkpoint) if checkpoint and Path(checkpoint).exists() else []
     weight = _class_weights(train, config.device) if config.class_balanced else None
     steps = math.ceil(len(train) / config.batch_size)
-    was_training = model.training
     bar = tqdm(
         total=config.epochs * steps, initial=len(rows) * steps, desc="training", unit="step", disable=not progress
     )
-    with bar, torch.random.fork_rng():
+    with bar, torch.random.fork_rng(), _modes_restored(model):
         for epoch in range(len(rows), config.epochs):
             started, loss_sum, hits = time.perf_counter(), 0.0, 0
             torch.manual_seed(int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0]))
@@ -145,24 +153,43 @@ def fit(
             bar.set_postfix({key: f"{row[key]:.3f}" for key in ("loss", "accuracy")})
             if checkpoint:
                 _save(model, optimizer, train, config, rows, Path(checkpoint))
-    model.train(was_training)
     return History(pd.DataFrame(rows))
 
 
 def predict(model: nn.Module, clips: ClipSet, *, config: TrainConfig | None = None) -> np.ndarray:
-    """Logits (N, classes) float32 in evaluation mode; batch_size, precision and device from `config`."""
+    """Logits (N, classes) float32 in evaluation mode, where the model is; batch_size and precision from `config`."""
     config = config or TrainConfig()
-    was_training = model.training
-    model.to(config.device).eval()
-    try:
-        with torch.inference_mode(), _autocast(config.precision, config.device):
-            logits = [
-                model(batch.x, batch.lengths, batch.present).float().cpu()
-                for batch in (part.to(config.device) for part in clips.batches(config.batch_size))
-            ]
-    finally:
-        model.train(was_training)
+    device = next(model.parameters()).device
+    with torch.inference_mode(), evaluation_mode(model), _autocast(config.precision, device.type):
+        logits = [
+            model(batch.x, batch.lengths, batch.present).float().cpu()
+            for batch in (part.to(device) for part in clips.batches(config.batch_size))
+        ]
     return torch.cat(logits).numpy()
+
+
+def calibrate_norms(model: nn.Module, clips: ClipSet, *, batch_size: int = 64) -> nn.Module:
+    """Set the running statistics of every batch normalisation to those of `clips`, in place; returns `model`.
+
+    A fresh network normalises by mean 0 and variance 1, that is, not at all. As an untrained baseline it then differs
+    from a trained one in more than its weights, so its statistics are measured here: each layer's mean over all
+    batches, weights untouched.
+    """
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    before = [norm.momentum for norm in norms]
+    device = next(model.parameters()).device
+    with torch.no_grad(), evaluation_mode(model):
+        for norm in norms:
+            norm.train()
+        try:
+            for index, batch in enumerate(clips.batches(batch_size)):
+                for norm in norms:
+                    norm.momentum = 1 / (index + 1)
+                model(*batch.to(device)[:3])
+        finally:
+            for norm, momentum in zip(norms, before, strict=True):
+                norm.momentum = momentum
+    return model
 
 
 def evaluate(model: nn.Module, clips: ClipSet, *, config: TrainConfig | None = None) -> scores.Scores:
@@ -211,15 +238,30 @@ def _class_weights(train: ClipSet, device: str) -> torch.Tensor:
     return torch.tensor(weight, dtype=torch.float32, device=device)
 
 
+@contextmanager
+def _modes_restored(model: nn.Module) -> Iterator[None]:
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
 def _identity(model: nn.Module, train: ClipSet, config: TrainConfig) -> dict[str, str]:
     """Collect what a checkpoint must agree with before training may go on from it."""
     config_text = {f.name: str(getattr(config, f.name)) for f in fields(config) if f.name != "device"}
     digest = hashlib.sha256()
     for clip in train:
-        digest.update(np.ascontiguousarray(clip.x).tobytes())
+        digest.update(np.ascontiguousarray(clip.x).tobytes() + clip.present.tobytes())
+    digest.update(repr((train.lengths.tolist(), train.labels.tolist(), train.class_names)).encode())
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    structure = hashlib.sha256(f"{model!r} {shapes}".encode())
+    for name, value in model.named_buffers():
+        if name.endswith(".A"):
+            structure.update(value.cpu().numpy().tobytes())
     return config_text | {
-        "model": f"{type(model).__name__} {hashlib.sha256(str(shapes).encode()).hexdigest()[:16]}",
+        "model": f"{type(model).__name__} {structure.hexdigest()[:16]}",
         "clips": digest.hexdigest()[:16],
     }
 
@@ -257,7 +299,8 @@ def _resume(
 ) -> list[dict]:
     try:
         state = torch.load(checkpoint, map_location=config.device, weights_only=True)
-        found = state["identity"]
+        found, rows, weights, steps = (state[name] for name in ("identity", "rows", "model", "optimizer"))
+        found = dict(found)
     except Exception as error:  # torch raises pickle, zip, key and runtime errors on damaged files
         raise ValueError(
             f"{checkpoint}: not a checkpoint of training.fit ({error}); remove it to start again"
@@ -268,6 +311,6 @@ def _resume(
     ]
     if differs:
         raise ValueError(f"{checkpoint} was made by another training ({'; '.join(differs)}); use another file")
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return state["rows"]
+    model.load_state_dict(weights)
+    optimizer.load_state_dict(steps)
+    return rows

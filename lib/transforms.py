@@ -101,7 +101,7 @@ def motion(clip: Clip) -> Clip:
 def resample(clip: Clip, num_frames: int) -> Clip:
     """Stretch the true frames linearly to `num_frames`, first and last frame kept; the frame rate follows.
 
-    Truth takes the nearest frame.
+    Truth takes the nearest frame. A single frame has no rate of its own: the clip's stays.
     """
     _check_frames(num_frames)
     if num_frames == clip.length == len(clip.x):
@@ -112,7 +112,8 @@ def resample(clip: Clip, num_frames: int) -> Clip:
     weight = (at - before).astype(np.float32)[:, None, None, None]
     x = clip.x[before] * (1 - weight) + clip.x[after] * weight
     truth = None if clip.truth is None else clip.truth[np.rint(at).astype(np.int64)]
-    return replace(clip, x=x, length=num_frames, truth=truth, fps=clip.fps * num_frames / clip.length)
+    steps = (num_frames - 1) / (clip.length - 1) if min(num_frames, clip.length) > 1 else 1.0
+    return replace(clip, x=x, length=num_frames, truth=truth, fps=clip.fps * steps)
 
 
 def crop(clip: Clip, start: int, num_frames: int) -> Clip:
@@ -159,6 +160,10 @@ def random_crop(clip: Clip, rng: np.random.Generator, least: float) -> Clip:
 
 def random_view(clip: Clip, rng: np.random.Generator, turn: float, tilt: float) -> Clip:
     """Turn about the vertical by up to +-`turn` degrees, then about the camera's x axis by up to +-`tilt`."""
+    if clip.x.shape[-1] != 3:
+        raise ValueError(
+            f"clip {clip.name!r} has C={clip.x.shape[-1]} channels; turning needs x, y, z; train with turn=0, tilt=0"
+        )
     return linear(clip, rotation(rng.uniform(-tilt, tilt), "x") @ rotation(rng.uniform(-turn, turn), "y"))
 
 

@@ -96,10 +96,10 @@ plots.pose_animation(clip.x, clip.skeleton, clip.fps, title=clips.class_names[cl
 # network must not care about.
 
 # %%
-same = clips.subset(clips.labels == clip.label)
-other = same[1]
+same = np.flatnonzero((clips.labels == clip.label) & (clips.subjects != clips.subjects[0]))
+pair = clips.subset([0, *same[:1]])
 plots.pose_animations(
-    [clip.x, other.x], clip.skeleton, clip.fps, titles=[f"subject {subject}" for subject in same.subjects[:2]]
+    [part.x for part in pair], clips.skeleton, clips.fps, titles=[f"subject {subject}" for subject in pair.subjects]
 )
 
 # %% [markdown]

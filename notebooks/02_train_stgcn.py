@@ -28,6 +28,7 @@ num_clips: int = 480  # synthetic training clips; real datasets are used whole
 epochs: int | None = None  # passes over the training clips; None: the dataset's recipe
 width: float | None = None  # channels as a share of the published 64, 128, 256; None: the recipe's
 precision: str | None = None  # float32 or bfloat16; None: the recipe's
+protocol: str | None = None  # how splits are made; nw_ucla has "selection", which keeps to the training views
 
 # %% [markdown]
 # ## Clips and recipe
@@ -39,9 +40,8 @@ precision: str | None = None  # float32 or bfloat16; None: the recipe's
 # %% tags=["nbval-check-output"]
 recipe = recipes.get(dataset, epochs=epochs, width=width, precision=precision)
 limit = num_clips if dataset == "synthetic" else None
-raw = {"train": datasets.load(dataset, split="train", limit=limit, progress=False)}
-for split in ["test", "test_clean"] if dataset == "nw_ucla" else ["test"]:
-    raw[split] = datasets.load(dataset, split=split, limit=limit, progress=False)
+splits = ["train", "test", "test_clean"] if dataset == "nw_ucla" and protocol is None else ["train", "test"]
+raw = {name: datasets.load(dataset, split=name, protocol=protocol, limit=limit, progress=False) for name in splits}
 clips = {split: recipe.prepare(part) for split, part in raw.items()}
 {split: len(part) for split, part in clips.items()}
 

@@ -92,6 +92,13 @@ def test_save_leaves_an_existing_folder_alone(tmp_path, two_clips):
         (lambda f: np.save(f / "frames.npy", np.array([{}], dtype=object)), "Python objects"),
         (lambda f: _rewrite(f, class_names=[]), "class names"),
         (lambda f: _rewrite(f, names=["only one"]), "columns"),
+        (lambda f: (f / "frames.npy").write_bytes(b""), "not a folder"),
+        (lambda f: (f / "index.npz").write_bytes((f / "index.npz").read_bytes()[:300]), "not a folder"),
+        (lambda f: _reindex(f, lengths=np.array([2**62, 5]), num_persons=np.array([4, 1])), "outside 9 rows"),
+        (lambda f: _reindex(f, subjects=np.array([1])), "columns"),
+        (lambda f: _reindex(f, present=np.ones((2, 0), dtype=bool)), "present is"),
+        (lambda f: _reindex(f, truth=np.ones((3, 3), dtype=bool)), "truth is bool"),
+        (lambda f: _reindex(f, labels=np.array([0.0, 1.0])), "does not hold integers"),
     ],
 )
 def test_load_refuses_what_save_did_not_write(tmp_path, two_clips, damage, message):
@@ -104,6 +111,26 @@ def test_load_refuses_what_save_did_not_write(tmp_path, two_clips, damage, messa
 def _rewrite(folder, **changes):
     text = json.loads((folder / "clips.json").read_text())
     (folder / "clips.json").write_text(json.dumps(text | changes))
+
+
+def _reindex(folder, **changes):
+    with np.load(folder / "index.npz") as index:
+        arrays = dict(index) | changes
+    np.savez(folder / "index.npz", **arrays)
+
+
+def test_clips_resampled_to_rates_of_their_own_state_none(two_clips):
+    from functools import partial
+
+    from lib import transforms
+
+    assert np.isnan(two_clips.map(partial(transforms.resample, num_frames=9)).fps)
+    assert two_clips.map(partial(transforms.scale, factor=2.0)).fps == 30.0
+
+
+def test_an_empty_subset_has_no_clips(two_clips):
+    assert len(two_clips.subset([])) == 0
+    assert "0 clips" in repr(two_clips.subset([]))
 
 
 @pytest.fixture
@@ -154,8 +181,10 @@ def _with(value):
         ([GOOD, np.ones((4, 3, 3))], {}, "clip 'clip_1': C=3 channels, but clip 'clip_0' has 2"),
         ([np.ones((3, 2))], {}, r"clip 'clip_0': shape \(3, 2\), needed \(T, V, C\)"),
         ([np.zeros((4, 3, 2))], {}, "clip 'clip_0': all coordinates are zero"),
-        ([[["a"]]], {}, "clip 'clip_0': coordinates are not numbers"),
-        ([[[1.0], [1.0, 2.0]]], {}, "clip 'clip_0': coordinates are not numbers"),
+        ([[["1.5"]]], {}, "clip 'clip_0': coordinates are <U3, needed real numbers"),
+        ([GOOD * 1j], {}, "clip 'clip_0': coordinates are complex128"),
+        ([[[1.0], [1.0, 2.0]]], {}, "clip 'clip_0': coordinates are not one rectangular array"),
+        ([np.ma.masked_greater(GOOD * [1, 2], 1.5)], {}, "clip 'clip_0': some joints are masked"),
         ([], {"labels": []}, "no clips"),
         ([GOOD], {"labels": [0, 1]}, "labels: 2 entries for 1 clips"),
         ([GOOD], {"labels": [0.5]}, "labels: float64"),

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import zipfile
 
 import numpy as np
@@ -90,7 +91,10 @@ def test_folder_and_zip_read_the_same(genuine, tmp_path):
     unpacked.mkdir(parents=True)
     for file, contents in files.items():
         (unpacked / file).write_bytes(contents)
-    for root in (path, unpacked, unpacked.parent):
+    nested = tmp_path / "twice" / path.stem / path.stem  # what "extract all" makes
+    nested.parent.mkdir(parents=True)
+    shutil.copytree(unpacked, nested)
+    for root in (path, unpacked, unpacked.parent, tmp_path / "twice"):
         assert same(read(name, root), clips)
 
 
@@ -121,12 +125,18 @@ def test_ucla_twins_are_found_by_content(tmp_path, rng):
     assert "2 of 20 test clips equal a training clip" in str(test.report)
 
 
+def test_selection_keeps_to_the_training_views(tmp_path, rng):
+    write_zip(tmp_path / "all_sqe.zip", ucla_files(rng))
+    train, test = (read("nw_ucla", tmp_path, split=split, protocol="selection") for split in ("train", "test"))
+    assert (set(train.views), set(test.views)) == ({1}, {2})
+
+
 def test_msr_interpolates_lost_frames_and_reports_what_it_leaves_out(tmp_path, rng):
     write_zip(tmp_path / "MSRAction3DSkeletonReal3D.zip", msr_files(rng))
     clips = read("msr_action3d", tmp_path)
     clip = clips[clips.names.index("a09_s01_e01")].x[:, 0]
     np.testing.assert_allclose(clip[1], (clip[0] + clip[2]) / 2, rtol=1e-6)
-    assert "1 lost frames in 1 clips interpolated" in clips.report.notes
+    assert "archive: 1 lost frames in 1 clips interpolated" in clips.report.notes
     assert [name for name, _ in clips.report.dropped] == ["a13_s09_e03"]
     assert len(read("msr_action3d", tmp_path, protocol="cross_subject_567")) == len(clips) + 1
 
@@ -219,6 +229,7 @@ UTD = {
     "no frames": mat(d_skel=np.ones((20, 3, 0))),
     "nan": mat(d_skel=np.full((20, 3, 4), np.nan)),
     "complex": mat(d_skel=np.ones((20, 3, 4)) + 1j),
+    "most negative integer": mat(d_skel=np.full((20, 3, 4), -128, dtype=np.int8)),
     "text": mat(d_skel="twenty joints"),
     "cell": mat(d_skel=np.array([[1, "a"]], dtype=object)),
     "struct": mat(d_skel={"a": 1}),
@@ -334,6 +345,14 @@ def test_nothing_leaves_its_folder(tmp_path, rng):
     write_zip(tmp_path / "all_sqe.zip", {f"../../{name}": contents for name, contents in files.items()})
     assert len(read("nw_ucla", tmp_path / "all_sqe.zip")) == len(files)
     assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "all_sqe.zip"])
+
+
+def test_a_split_without_clips_is_an_incomplete_archive(tmp_path, rng):
+    some = {name: contents for name, contents in ucla_files(rng).items() if not name.endswith("v03.json")}
+    write_zip(tmp_path / "all_sqe.zip", some)
+    assert "archive: 1444 of the 1484 official clips are missing" in read("nw_ucla", tmp_path).report.notes
+    with pytest.raises(DatasetError, match="none of its 40 clips is of split 'test'; is the archive complete"):
+        read("nw_ucla", tmp_path, split="test")
 
 
 def test_a_missing_dataset_says_where_to_get_it_and_put_it(tmp_path):

@@ -96,14 +96,25 @@ def test_extract_can_fill_files_instead_of_memory(net, clips, tmp_path):
         assert isinstance(stored[name][0].base, np.memmap) or isinstance(stored[name][0], np.memmap)
         for a, b in zip(sequences, stored[name], strict=True):
             np.testing.assert_array_equal(a, b)
-    with pytest.raises(FileExistsError):
+    with pytest.raises(FileExistsError, match="features exists; choose another"):
         features.extract(net, clips, store=tmp_path / "features")
+
+
+def test_a_stopped_extraction_leaves_no_files(net, clips, tmp_path, monkeypatch):
+    batches = list(clips.batches(2))
+    monkeypatch.setattr(ClipSet, "batches", lambda self, size: iter([batches[0], None]))
+    with pytest.raises(AttributeError):
+        features.extract(net, clips, store=tmp_path / "features")
+    assert list(tmp_path.iterdir()) == []
+    assert hooks(net) == 0
 
 
 def test_extract_returns_the_mode_it_found(net, clips):
     net.train()
+    net.layers[3].eval()  # a frozen part stays frozen
     features.extract(net, clips, ["layers.0"])
     assert net.training
+    assert not net.layers[3].training
     assert hooks(net) == 0
 
 

@@ -507,7 +507,6 @@ def test_recorded_rows_carry_their_origin_and_replace_only_their_own(tmp_path, m
     from lib import paths, runs
 
     monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
-    monkeypatch.setenv("LAYERS_BUILD", str(tmp_path))
     runs.record("scores", [finished(runs, tmp_path, seed, 0.1) for seed in (0, 1)])
     path = runs.record("scores", [finished(runs, tmp_path, 1, 0.9)])
     rows = pd.read_csv(path)
@@ -515,14 +514,40 @@ def test_recorded_rows_carry_their_origin_and_replace_only_their_own(tmp_path, m
     assert len(rows) == 4
     assert rows["run"].nunique() == 2
     assert {"k", "commit", "torch", "run_seconds", "started"} <= set(rows)
-    assert [p.name for p in path.parent.iterdir()] == ["scores.csv"]
+    assert [p.name for p in path.parent.glob("[!.]*")] == ["scores.csv"]
+
+
+def test_hashes_that_look_like_numbers_stay_text(tmp_path, monkeypatch):
+    from lib import paths, runs
+
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    (tmp_path / "scores.csv").write_text("score,run,commit\n0.5,02e1652001,1234567890\n")
+    assert runs.studies()["scores"][["run", "commit"]].iloc[0].tolist() == ["02e1652001", "1234567890"]
+
+
+def test_a_column_that_hides_a_parameter_is_refused(tmp_path, monkeypatch):
+    from lib import pages, paths, runs
+
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    item = finished(runs, tmp_path, 0, 0.1)
+    pd.DataFrame({"k": [7]}).to_csv(item.folder / "scores.csv", index=False)
+    with pytest.raises(pages.PageError, match=r"columns \['k'\] that are not the page's parameters"):
+        runs.record("scores", [item])
+
+
+@pytest.mark.parametrize("grid", [["seed"], ["seed=0", "seed=1"]])
+def test_a_grid_without_values_or_with_a_name_twice_is_refused(write_page, capsys, grid):
+    from lib.__main__ import main
+
+    write_page()
+    assert main(["sweep", "07", "--grid", *grid]) == 2
+    assert "needed NAME=A,B,C, each name once" in capsys.readouterr().err
 
 
 def test_a_table_that_the_page_did_not_save_cannot_be_recorded(tmp_path, monkeypatch):
     from lib import pages, paths, runs
 
     monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
-    monkeypatch.setenv("LAYERS_BUILD", str(tmp_path))
     with pytest.raises(pages.PageError, match=r"saved no table 'other'; it saved \['scores'\]"):
         runs.record("other", [finished(runs, tmp_path, 0, 0.1)])
     assert not (tmp_path / "results").exists()

@@ -94,6 +94,11 @@ def test_from_edges_finds_the_middle():
         (lambda: Skeleton.from_edges([(1, 1)]), r"edges holds \(1, 1\)"),
         (lambda: Skeleton.from_edges([(0, 1)], center=7), r"center=7, needed 0\.\.1"),
         (lambda: Skeleton.from_edges([(0, 1)], joints=[]), "has no joints"),
+        (lambda: Skeleton.from_edges([(0, 1), (1, 2)], left_right=[(0, 1), (1, 2)]), "uses a joint in two pairs"),
+        (lambda: Skeleton.from_edges([(0, 1)], torso=(0, 1, 0, 9)), r"torso=\(0, 1, 0, 9\), needed four joints"),
+        (lambda: Skeleton.from_edges([(0, 1)], joints=["a", "a"]), "two joints are called 'a'"),
+        (lambda: skeletons.get("coco17").adjacency(max_hop=-1), "max_hop=-1, needed at least 0"),
+        (lambda: skeletons.get("coco17").hop_scales(0), "num_scales=0, needed at least 1"),
         (lambda: skeletons.get("coco17").adjacency("radial"), "'radial'; choose 'uniform', 'distance' or 'spatial'"),
     ],
 )

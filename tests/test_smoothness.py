@@ -204,14 +204,15 @@ def test_bca_agrees_with_scipy(rng):
     assert ours[1:] == pytest.approx(tuple(theirs), abs=0.01)
 
 
-def test_intervals_cover_as_often_as_they_say(rng):
+@pytest.mark.parametrize("num_subjects", [4, 5, 10, 25])
+def test_intervals_cover_as_often_as_they_say(rng, num_subjects):
     hits = 0
-    for _ in range(300):
-        subjects = np.repeat(np.arange(25), 8)
-        values = rng.normal(size=25)[subjects] + rng.normal(size=200)
-        interval = smoothness.bootstrap_interval(values, rng=rng, num_resamples=400, groups=subjects, level=0.9)
+    subjects = np.repeat(np.arange(num_subjects), 8)
+    for _ in range(400):
+        values = rng.normal(size=num_subjects)[subjects] + rng.normal(size=len(subjects))
+        interval = smoothness.bootstrap_interval(values, rng=rng, num_resamples=400, groups=subjects)
         hits += interval.low < 0 < interval.high
-    assert 0.83 < hits / 300 < 0.94
+    assert 0.91 < hits / 400 < 0.98
 
 
 def test_drawing_whole_subjects_widens_the_interval(rng):

@@ -89,11 +89,15 @@ def test_a_finished_checkpoint_only_loads(clips, tmp_path):
 
 def test_a_checkpoint_of_another_training_is_refused_by_name(clips, tmp_path):
     path = tmp_path / "net.pt"
+    relabelled = replace(clips, labels=1 - clips.labels)
     training.fit(network(), clips, config=replace(SHORT, epochs=1), checkpoint=path, progress=False)
     for net, part, config, message in [
         (network(), clips, replace(SHORT, learning_rate=0.2, epochs=1), "learning_rate: 0.05 there, 0.2 here"),
         (network(), clips.subset(range(23)), replace(SHORT, epochs=1), "clips: .* there"),
+        (network(), relabelled, replace(SHORT, epochs=1), "clips: .* there"),
         (network(max_hop=2), clips, replace(SHORT, epochs=1), "model: STGCN .* there"),
+        (network(dropout=0.1), clips, replace(SHORT, epochs=1), "model: STGCN .* there"),  # weights of the same shapes
+        (network(pooling="mean"), clips, replace(SHORT, epochs=1), "model: STGCN .* there"),
     ]:
         with pytest.raises(ValueError, match=message):
             training.fit(net, part, config=config, checkpoint=path, progress=False)
@@ -134,11 +138,35 @@ def test_prediction_does_not_depend_on_the_batch(clips):
     np.testing.assert_allclose(one, all_at_once, atol=1e-5)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_both_precisions_train(clips, precision):
-    history = training.fit(network(), clips, config=replace(SHORT, epochs=2, precision=precision), progress=False)
-    assert np.isfinite(history.epochs["loss"]).all()
-    assert history.seconds > 0
+def test_bfloat16_stays_close_to_float32(clips):
+    config = replace(SHORT, epochs=1)
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        history = training.fit(network(), clips, config=replace(config, precision=precision), progress=False)
+        losses[precision] = history.epochs["loss"].iloc[0]
+        assert history.seconds > 0
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)  # eight bits of mantissa
+    net = network()
+    exact, rounded = (training.predict(net, clips, config=replace(config, precision=p)) for p in losses)
+    np.testing.assert_allclose(rounded, exact, atol=0.05 * np.abs(exact).max())
+    assert not np.array_equal(rounded, exact)
+
+
+def test_calibrated_norms_know_the_clips_and_nothing_else_changes(clips):
+    net = network().train()
+    net.layers[2].eval()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    assert training.calibrate_norms(net, clips, batch_size=len(clips)) is net
+    after = net.state_dict()
+    changed = {name.rsplit(".", 1)[1] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"running_mean", "running_var", "num_batches_tracked"}
+    x = torch.cat(
+        [torch.tensor(clip.x[:, m]) for clip in clips for m in np.flatnonzero(clip.present)]
+    )  # (frames, V, C)
+    torch.testing.assert_close(net.input_norm.running_mean, x.mean(dim=0).flatten(), rtol=1e-4, atol=1e-5)
+    assert net.training
+    assert not net.layers[2].training
+    assert {norm.momentum for norm in net.modules() if isinstance(norm, torch.nn.BatchNorm2d)} == {0.1}
 
 
 def test_learning_rate_warms_up_then_falls_to_zero():
@@ -164,15 +192,25 @@ def test_an_epoch_visits_every_clip_once(clips):
     assert sorted(seen) == sorted(clips.labels.tolist())
 
 
-def test_a_diverging_training_says_so(clips):
+def test_a_diverging_training_says_so_and_returns_every_mode(clips):
+    net = network().eval()
     with pytest.raises(FloatingPointError, match="lower learning_rate"):
-        training.fit(network(), clips, config=replace(SHORT, learning_rate=1e30, warmup_epochs=0), progress=False)
+        training.fit(net, clips, config=replace(SHORT, learning_rate=1e30, warmup_epochs=0), progress=False)
+    assert not any(module.training for module in net.modules())
+
+
+def test_a_last_batch_of_one_frame_trains():
+    one = ClipSet.from_arrays([np.random.default_rng(0).normal(size=(1, 20, 3))], [0], "kinect20")
+    history = training.fit(network(), one, config=replace(SHORT, epochs=1), progress=False)
+    assert np.isfinite(history.epochs["loss"]).all()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epochs": 0}, r"\{'epochs': 0\}, needed positive"),
+        ({"epochs": 0}, r"\{'epochs': 0\}, needed whole numbers"),
+        ({"turn": float("nan"), "noise": -1.0}, r"\{'turn': nan, 'noise': -1.0\}, needed finite"),
+        ({"momentum": 1.0}, "momentum=1.0, below 1"),
         ({"crop": 0.0}, r"crop=0.0, needed in \(0, 1\]"),
         ({"precision": "float16"}, r"'float16'; choose one of \['bfloat16', 'float32'\]"),
     ],
@@ -217,3 +255,10 @@ def test_scores_hang_together(num_clips, num_classes, seed):
     assert 0 <= result.calibration_error <= 1
     shifted = scores.score(logits + 7.0, labels)
     np.testing.assert_array_equal(shifted.confusion, result.confusion)
+
+
+def test_ties_count_as_the_winner_breaks_them():
+    result = scores.score(np.zeros((4, 10)), np.array([0, 4, 5, 9]))
+    assert (result.top1, result.top5) == (0.25, 0.5)
+    with pytest.raises(ValueError, match="logits of clip 1 hold NaN"):
+        scores.score(np.array([[0.0, 1.0], [np.nan, 0.0]]), np.array([0, 1]))

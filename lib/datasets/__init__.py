@@ -1,5 +1,6 @@
 """Datasets by name, one reader per format; ``synthetic`` needs no download."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,10 @@ def load(
             raise ValueError(f"protocol={protocol!r}; synthetic has ['cross_subject_view']")
         return synthetic.make(1000 if limit is None else limit, seed=seed, split=split)
     clips = READERS[name](root, split, protocol, progress=progress)
-    return clips if limit is None or limit >= len(clips) else clips.subset(_balanced(clips.labels, limit, seed))
+    if limit is None or limit >= len(clips):
+        return clips
+    some = clips.subset(_balanced(clips.labels, limit, seed))
+    return replace(some, report=replace(some.report, kept=len(some)))
 
 
 def _balanced(labels: np.ndarray, limit: int, seed: int) -> np.ndarray:

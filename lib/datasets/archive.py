@@ -37,8 +37,8 @@ def locate(archive: str, pattern: re.Pattern, root: str | Path | None, download:
     Looks for ``<root>/<archive>.zip``, ``<root>/<archive>/`` and for such files in `root` itself.
     """
     root = paths.data(root)
-    for path in (root / f"{archive}.zip", root / archive, root):
-        if path.is_file() or (path.is_dir() and any(pattern.fullmatch(child.name) for child in path.iterdir())):
+    for path, children in ((root / f"{archive}.zip", "*"), (root / archive, "**/*"), (root, "*")):
+        if path.is_file() or (path.is_dir() and any(pattern.fullmatch(child.name) for child in path.glob(children))):
             return path
     raise DatasetError(
         f"{root}: found neither {archive}.zip nor a folder {archive}/ with its files; "

@@ -19,6 +19,7 @@ def checked_coordinates(x: object, file: str, field: str) -> np.ndarray:
         raise DatasetError(f"{file}: {field} is ragged ({error}); needed (T, 20, 3) numbers") from error
     if x.dtype.kind not in "fiu" or x.ndim != 3 or x.shape[1:] != (20, 3) or len(x) == 0:
         raise DatasetError(f"{file}: {field} is {x.dtype} of shape {x.shape}, needed (T, 20, 3) numbers with T >= 1")
+    x = x.astype(np.float64)  # |-128| is -128 in int8
     if not np.isfinite(x).all():
         t, v, _ = np.argwhere(~np.isfinite(x))[0]
         raise DatasetError(f"{file}: {field} is not finite at frame {t}, joint {v}; needed finite metres")
@@ -47,6 +48,8 @@ def pick_split(clips: ClipSet, split: str | None, members: dict[str, np.ndarray]
         return clips
     if split not in members:
         raise ValueError(f"split={split!r}; {name} has {sorted(members)} (or None for all clips)")
+    if not members[split].any():
+        raise DatasetError(f"{name}: none of its {len(clips)} clips is of split {split!r}; is the archive complete?")
     picked = clips.subset(members[split])
     return replace(picked, dataset=f"{name}/{split}", report=replace(picked.report, kept=len(picked)))
 
@@ -58,6 +61,8 @@ def check_protocol(protocol: str | None, choices: Sequence[str], name: str) -> s
     return protocol or choices[0]
 
 
-def report(kept: int, dropped: Sequence[tuple[str, str]], *notes: str) -> LoadReport:
-    """Report without the notes that count nothing."""
-    return LoadReport(kept, tuple(dropped), tuple(note for note in notes if not note.startswith("0 ")))
+def report(kept: int, official: int, dropped: Sequence[tuple[str, str]], *notes: str) -> LoadReport:
+    """Report on a whole archive of `official` clips, without the notes that count nothing."""
+    missing = official - kept - len(dropped)
+    notes = (f"{missing} of the {official} official clips are missing", *notes)
+    return LoadReport(kept, tuple(dropped), tuple(f"archive: {note}" for note in notes if not note.startswith("0 ")))

@@ -11,7 +11,8 @@ from lib.datasets.archive import DatasetError
 
 NAME = "msr_action3d"
 FILE = re.compile(r"a(\d\d)_s(\d\d)_e(\d\d)_skeleton3D\.txt")
-LIST = re.compile(r"files_used_in_cvpr12_paper\.txt")
+LIST = "files_used_in_cvpr12_paper.txt"
+FILE_OR_LIST = re.compile(f"{FILE.pattern}|{re.escape(LIST)}")
 DOWNLOAD = "the MSR Action3D site (MSRAction3DSkeletonReal3D.zip)"
 CLASSES = (
     "high arm wave",
@@ -48,9 +49,13 @@ def load(root: str | Path | None, split: str | None, protocol: str | None, *, pr
     """
     protocol = kinect.check_protocol(protocol, ["cross_subject_557", "cross_subject_567"], NAME)
     source = archive.locate("MSRAction3DSkeletonReal3D", FILE, root, DOWNLOAD)
-    used = _used(source) if protocol == "cross_subject_557" else None
+    files = {
+        match[0]: (match, contents) for match, contents in archive.members(source, FILE_OR_LIST, progress=progress)
+    }
+    _, listed = files.pop(LIST, (None, b""))
+    used = _used(listed) if protocol == "cross_subject_557" else None
     arrays, names, numbers, dropped, lost, mended = [], [], [], [], 0, 0
-    for match, contents in archive.members(source, FILE, progress=progress):
+    for match, contents in files.values():
         action, subject, _ = map(int, match.groups())
         if not 1 <= action <= len(CLASSES) or not 1 <= subject <= 10:
             raise DatasetError(f"{match[0]}: needed action 1-{len(CLASSES)}, subject 1-10")
@@ -79,17 +84,17 @@ def load(root: str | Path | None, split: str | None, protocol: str | None, *, pr
         subjects=subjects,
         fps=15.0,
         dataset=NAME,
-        report=kinect.report(len(arrays), dropped, f"{lost} lost frames in {mended} clips interpolated"),
+        report=kinect.report(len(arrays), 567, dropped, f"{lost} lost frames in {mended} clips interpolated"),
     )
     return kinect.pick_split(clips, split, {"train": subjects % 2 == 1, "test": subjects % 2 == 0}, NAME)
 
 
-def _used(source: Path) -> set[str]:
-    (_, contents), *_ = archive.members(source, LIST, progress=False)
-    names = set(contents.decode("ascii", errors="replace").split())
-    wrong = [name for name in names if not FILE.fullmatch(f"{name}_skeleton3D.txt")]
-    if wrong or not names:
-        raise DatasetError(f"files_used_in_cvpr12_paper.txt: {len(names)} names, not all like a01_s01_e01")
+def _used(listed: bytes) -> set[str]:
+    names = set(listed.decode("ascii", errors="replace").split())
+    if not names or not all(FILE.fullmatch(f"{name}_skeleton3D.txt") for name in names):
+        raise DatasetError(
+            f"{LIST}: {len(names)} names, needed lines like a01_s01_e01 (or the protocol with all clips)"
+        )
     return names
 
 

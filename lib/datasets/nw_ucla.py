@@ -31,10 +31,13 @@ _ACTIONS = list(CLASSES)
 def load(root: str | Path | None, split: str | None, protocol: str | None, *, progress: bool) -> ClipSet:
     """Read the archive; splits ``train`` (views 1, 2), ``test`` (view 3) and ``test_clean``.
 
+    Protocol ``selection`` keeps to the training views, for choosing settings without the test clips: ``train`` is view
+    1, ``test`` is view 2.
+
     One test clip in five is byte for byte a training clip (seen from "another view"); ``test_clean`` leaves these out.
     They are found by comparing coordinates, not by name.
     """
-    kinect.check_protocol(protocol, ["cross_view"], NAME)
+    protocol = kinect.check_protocol(protocol, ["cross_view", "selection"], NAME)
     source = archive.locate("all_sqe", FILE, root, DOWNLOAD)
     arrays, names, numbers, mended = [], [], [], 0
     for match, contents in archive.members(source, FILE, progress=progress):
@@ -54,6 +57,7 @@ def load(root: str | Path | None, split: str | None, protocol: str | None, *, pr
     short = sum(len(x) < 10 for x in arrays)
     report = kinect.report(
         len(arrays),
+        1484,
         [],
         f"{twin.sum()} of {(~train).sum()} test clips equal a training clip coordinate by coordinate",
         f"{short} clips have fewer than 10 frames",
@@ -71,6 +75,10 @@ def load(root: str | Path | None, split: str | None, protocol: str | None, *, pr
         dataset=NAME,
         report=report,
     )
+    if protocol == "selection":
+        return kinect.pick_split(
+            clips.subset(train), split, {"train": views[train] == 1, "test": views[train] == 2}, NAME
+        )
     return kinect.pick_split(clips, split, {"train": train, "test": ~train, "test_clean": ~train & ~twin}, NAME)
 
 

@@ -69,7 +69,7 @@ def load(root: str | Path | None, split: str | None, protocol: str | None, *, pr
         subjects=subjects,
         fps=30.0,
         dataset=NAME,
-        report=kinect.report(len(arrays), [], f"{mended} lost frames interpolated"),
+        report=kinect.report(len(arrays), 861, [], f"{mended} lost frames interpolated"),
     )
     return kinect.pick_split(clips, split, {"train": subjects % 2 == 1, "test": subjects % 2 == 0}, NAME)
 

@@ -29,7 +29,8 @@ def by_layer(
         {layer: input frames per frame of the layer}, a network's own attribute of that name.
     window_size, stride
         In frames of the *input*; a layer whose frames span s of them uses ``max(1, window_size // s)`` and
-        ``max(1, stride // s)``, so that windows cover the same stretch of time in every layer.
+        ``max(1, stride // s)``, so that windows cover the same stretch of time in every layer
+        (exactly so where both are multiples of every s).
     radius, normalize
         As in `pairwise`; a fractional radius is the same share of time in every layer.
     progress

@@ -1,5 +1,8 @@
 """Pieces that the networks share. Feature maps are (P, C, T, V): P counts present persons over all clips of a batch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -13,6 +16,8 @@ class MaskedBatchNorm(nn.BatchNorm2d):
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Normalise; in training also update the running statistics from the frames that count."""
+        if mask is None and x.numel() == x.shape[1]:
+            mask = x.new_ones(1, 1, 1, 1)  # one person, one frame: PyTorch refuses to train on a single value
         if mask is None or not self.training:
             return super().forward(x)
         values = x.to(torch.promote_types(x.dtype, torch.float32))
@@ -72,8 +77,20 @@ class Dropout(nn.Dropout):
         P, C, T, V = x.shape
         words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
         noise = words.view(torch.int8)[: x.numel()].view(P, T, V, C).permute(0, 3, 1, 2)  # in the memory order of x
-        dropped = round(256 * self.p)
+        dropped = min(round(256 * self.p), 255)
         return x * (noise >= dropped - 128).to(x.dtype).mul_(256 / (256 - dropped))
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode, and afterwards every module into the mode it was in."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def frame_mask(lengths: torch.Tensor, num_frames: int) -> torch.Tensor | None:

@@ -113,6 +113,10 @@ class STGCN(nn.Module):
         strides = torch.tensor([stride for _, stride in PLAN]).cumprod(0).tolist()
         self.layer_strides = dict(zip(self.layer_names, strides, strict=True))
 
+    def extra_repr(self) -> str:
+        """Name what the weights do not tell; checkpoints compare it."""
+        return f"pooling={self.pooling!r}"
+
     def forward(
         self, x: torch.Tensor, lengths: torch.Tensor | None = None, present: torch.Tensor | None = None
     ) -> torch.Tensor:

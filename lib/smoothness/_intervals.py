@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 
 from lib.smoothness._measures import group_codes
 
@@ -44,14 +44,17 @@ def bootstrap_interval(
     Notes
     -----
     The graph is held fixed: the interval says how the mean varies over clips like these given their neighbours,
-    not what another data set's graph would be. With few groups (under about 20) both methods come out too narrow.
+    not what another data set's graph would be. A plain bootstrap of few groups is too narrow (covering 79 % for 4
+    groups and 89 % for 10 where it says 95 %), so resampled deviations are widened by sqrt(G / (G - 1)) and by the
+    ratio of Student's quantile at G - 1 degrees of freedom to the normal one (Hesterberg's expanded percentile
+    interval, 2015).
     BCa after Efron (1987), acceleration from leaving out one group at a time; where a resampled mean is constant
     both give that constant.
     """
     values = _finite(values, "values")
     if method not in ("percentile", "bca"):
         raise ValueError(f"method={method!r}; choose 'percentile' or 'bca'")
-    means = resampled_means(values[:, None], rng=rng, num_resamples=num_resamples, groups=groups)[:, 0]
+    means = resampled_means(values[:, None], rng=rng, level=level, num_resamples=num_resamples, groups=groups)[:, 0]
     tails = tail_probabilities(level)
     if method == "bca":
         tails = _bca_tails(values, means, tails, groups)
@@ -83,9 +86,12 @@ def paired_difference(
 
 
 def resampled_means(
-    values: np.ndarray, *, rng: np.random.Generator, num_resamples: int, groups: np.ndarray | None
+    values: np.ndarray, *, rng: np.random.Generator, level: float, num_resamples: int, groups: np.ndarray | None
 ) -> np.ndarray:
-    """Means (B, m) of the columns of `values` (N, m) in B resamples of clips or groups, the same for all columns."""
+    """Means (B, m) of the columns of `values` (N, m) in B resamples of clips or groups, the same for all columns.
+
+    Deviations from the mean are widened for few groups, so that central quantiles at `level` cover as they say.
+    """
     if num_resamples < 1:
         raise ValueError(f"num_resamples={num_resamples}; need at least 1")
     sums, sizes = _group_sums(values, groups)
@@ -97,7 +103,10 @@ def resampled_means(
         drawn = rng.integers(num_groups, size=(size, num_groups)) + num_groups * np.arange(size)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=size * num_groups).reshape(size, num_groups).astype(np.float64)
         means[start : start + size] = (counts @ sums) / (counts @ sizes)[:, None]
-    return means
+    observed = values.mean(axis=0)
+    upper = tail_probabilities(level)[1]
+    widening = np.sqrt(num_groups / (num_groups - 1)) * stdtrit(num_groups - 1, upper) / ndtri(upper)
+    return observed + widening * (means - observed)
 
 
 def tail_probabilities(level: float) -> np.ndarray:

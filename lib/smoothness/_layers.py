@@ -56,7 +56,7 @@ def by_layer(
         ``layer, depth`` (0 first) ``, measure, value, low, high``; ``permuted_low, permuted_mean, permuted_high,
         p_value`` (one-sided: permutations at least as smooth); ``change, change_low, change_high`` (paired, against
         the layer before; NaN in the first); with `untrained` also ``untrained, gain, gain_low, gain_high``
-        (gain = trained - untrained, paired; below 0: training made it smoother); then the graph's ``num_clips,
+        (gain = trained - untrained, paired; below 0: training made it smoother); then the graph's ``num_nodes,
         num_candidates, num_neighbors_mean, num_isolated, kkt_residual, num_negative_eigenvalues,
         most_negative_eigenvalue, psd_relative_change`` (the last four NaN for graphs other than `nnk`).
     """
@@ -195,7 +195,7 @@ def appears_at(
         raise ValueError(f"half={half}; need a share of the drop in (0, 1]")
     values = np.stack([getattr(score.per_clip, measure) for score in scores.values()], axis=1)  # (N, layers)
     tails = tail_probabilities(level)
-    means = resampled_means(values, rng=rng, num_resamples=num_resamples, groups=groups)  # (B, layers)
+    means = resampled_means(values, rng=rng, level=level, num_resamples=num_resamples, groups=groups)  # (B, layers)
     observed = values.mean(axis=0)
     drop, share, _ = _drops(observed[None], reference, half)
     drops, shares, firsts = _drops(means, reference, half)
@@ -232,7 +232,7 @@ def _drops(means: np.ndarray, reference: float | None, half: float):
 def _graph_report(graph: NeighborGraph, smooth: Smoothness) -> dict[str, float | int]:
     change = graph.psd_change
     return {
-        "num_clips": len(graph),
+        "num_nodes": len(graph),
         "num_candidates": graph.indices.shape[1],
         "num_neighbors_mean": graph.num_neighbors.mean(),
         "num_isolated": smooth.num_isolated,
