@@ -76,26 +76,19 @@ plots.learning_curves(history.epochs);
 # What do you expect: is the score on the test clips nearer to the training accuracy above or to chance?
 
 # %%
-scores = {
-    split: training.evaluate(model, part, config=recipe.train) for split, part in clips.items() if split != "train"
-}
-row = {
-    "classes": len(clips["train"].class_names),
-    "clips_train": len(clips["train"]),
-    "num_frames": recipe.num_frames,
-    "align": recipe.align,
-    "turn": recipe.train.turn,
-    "epochs": recipe.train.epochs,
-    "width": recipe.width,
-    "precision": recipe.train.precision,
-    "device": recipe.train.device,
-    "threads": torch.get_num_threads(),
-    "seconds": round(history.seconds, 1),
-    "train_accuracy": history.epochs["accuracy"].iloc[-1],
-}
+held_out = {split: part for split, part in clips.items() if split != "train"}
+scores = {split: training.evaluate(model, part, config=recipe.train) for split, part in held_out.items()}
+row = {"train_accuracy": history.epochs["accuracy"].iloc[-1], "seconds": round(history.seconds, 1)}
 for split, score in scores.items():
     row |= {split: score.top1, f"{split}_top5": score.top5, f"{split}_calibration": score.calibration_error}
-runs.save_table("training", pd.DataFrame([row])).round(3)
+pd.Series(row).round(3).to_frame(dataset)
+
+# %%
+used = recipe.train
+row |= {"epochs": used.epochs, "turn": used.turn, "precision": used.precision, "device": used.device}
+row |= {"width": recipe.width, "num_frames": recipe.num_frames, "align": recipe.align}
+row |= {"clips_train": len(clips["train"]), "threads": torch.get_num_threads()}
+runs.save_table("training", pd.DataFrame([row]));
 
 # %%
 #| label: fig-confusion

@@ -200,6 +200,12 @@ def labels_and_captions_its_figures(page):
                 yield f"cell {i}: a cell that draws needs '#| {option}...'"
 
 
+def is_finished(page):
+    for i, cell in page.prose + page.code:
+        if mark := re.search(r"\b(TODO|FIXME|FINDING|TBD)\b", cell.source):
+            yield f"cell {i}: {mark[0]} waits to be written"
+
+
 def is_small(page):
     if page.stored and (size := page.path.with_suffix(".ipynb").stat().st_size) >= 300_000:
         yield f"the .ipynb has {size / 1000:.0f} kB; keep it under 300 (fewer or smaller figures)"
@@ -219,6 +225,7 @@ RULES = [
     was_run_from_top_to_bottom,
     stores_nothing_private_or_broken,
     labels_and_captions_its_figures,
+    is_finished,
     is_small,
 ]
 
@@ -362,6 +369,7 @@ BROKEN = [
         {"store": lambda cells: cells[3].outputs.append(output(text_html="<div><img src=x></div>"))},
         "cell 3: a cell that draws",
     ),
+    (is_finished, {"edit": swap("# It is four.", "# FINDING")}, "FINDING waits"),
     (is_small, {"store": show("x" * 300_000)}, "302 kB"),
 ]
 
