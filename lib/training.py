@@ -4,7 +4,7 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -156,16 +156,37 @@ def fit(
     return History(pd.DataFrame(rows))
 
 
-def predict(model: nn.Module, clips: ClipSet, *, config: TrainConfig | None = None) -> np.ndarray:
-    """Logits (N, classes) float32 in evaluation mode, where the model is; batch_size and precision from `config`."""
+def predict(model: nn.Module, clips: ClipSet, *, config: TrainConfig | None = None, passes: int = 1) -> np.ndarray:
+    """Logits (N, classes) float32 in evaluation mode, where the model is; batch_size and precision from `config`.
+
+    One pass sees the clips as they are. More average class probabilities over that many passes of clips turned and
+    cropped at random as in training (test-time augmentation, always the same draws); their logarithm is returned.
+    """
     config = config or TrainConfig()
+    if passes < 1:
+        raise ValueError(f"passes={passes}, needed at least 1")
+    if passes == 1:
+        return _forward(model, clips.batches(config.batch_size), config).numpy()
+    total = 0.0
+    for index in range(passes):
+        rng = np.random.default_rng([0, index])
+        changed = [_augment(clip, config, rng) for clip in clips]
+        starts = range(0, len(changed), config.batch_size)
+        batches = (collate(changed[start : start + config.batch_size]) for start in starts)
+        total = total + _forward(model, batches, config).softmax(dim=1)
+    return (total / passes).clamp(min=1e-30).log().numpy()
+
+
+def evaluate(model: nn.Module, clips: ClipSet, *, config: TrainConfig | None = None, passes: int = 1) -> scores.Scores:
+    """Score `model` on `clips`; `passes` as in `predict`."""
+    return scores.score(predict(model, clips, config=config, passes=passes), clips.labels)
+
+
+def _forward(model: nn.Module, batches: Iterable[Batch], config: TrainConfig) -> torch.Tensor:
     device = next(model.parameters()).device
     with torch.inference_mode(), evaluation_mode(model), _autocast(config.precision, device.type):
-        logits = [
-            model(batch.x, batch.lengths, batch.present).float().cpu()
-            for batch in (part.to(device) for part in clips.batches(config.batch_size))
-        ]
-    return torch.cat(logits).numpy()
+        logits = [model(b.x, b.lengths, b.present).float().cpu() for b in (part.to(device) for part in batches)]
+    return torch.cat(logits)
 
 
 def calibrate_norms(model: nn.Module, clips: ClipSet, *, batch_size: int = 64) -> nn.Module:
@@ -190,11 +211,6 @@ def calibrate_norms(model: nn.Module, clips: ClipSet, *, batch_size: int = 64) -
             for norm, momentum in zip(norms, before, strict=True):
                 norm.momentum = momentum
     return model
-
-
-def evaluate(model: nn.Module, clips: ClipSet, *, config: TrainConfig | None = None) -> scores.Scores:
-    """Score `model` on `clips`: one unaugmented pass per clip."""
-    return scores.score(predict(model, clips, config=config), clips.labels)
 
 
 def _epoch(train: ClipSet, config: TrainConfig, epoch: int) -> Iterator[Batch]:

@@ -169,6 +169,19 @@ def test_calibrated_norms_know_the_clips_and_nothing_else_changes(clips):
     assert {norm.momentum for norm in net.modules() if isinstance(norm, torch.nn.BatchNorm2d)} == {0.1}
 
 
+def test_more_passes_average_probabilities_of_changed_clips(clips):
+    net = network()
+    still = replace(SHORT, turn=0.0, tilt=0.0, stretch=0.0, crop=1.0, noise=0.0)
+    once = torch.tensor(training.predict(net, clips, config=still)).log_softmax(dim=1)
+    np.testing.assert_allclose(training.predict(net, clips, config=still, passes=3), once, atol=1e-4)
+    first, second = (training.predict(net, clips, config=SHORT, passes=2) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert np.abs(first - once.numpy()).max() > 1e-3
+    np.testing.assert_allclose(np.exp(first).sum(axis=1), 1.0, rtol=1e-5)
+    with pytest.raises(ValueError, match="passes=0, needed at least 1"):
+        training.predict(net, clips, passes=0)
+
+
 def test_learning_rate_warms_up_then_falls_to_zero():
     config = TrainConfig(epochs=10, warmup_epochs=2, learning_rate=0.5)
     rates = [training._learning_rate(config, epoch) for epoch in np.linspace(0, 10, 101)]
