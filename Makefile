@@ -43,5 +43,5 @@ clean:  ## remove executed runs and caches; keeps .venv, downloads and trained c
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --retries 1 --extra-index-url $(TORCH_INDEX) "$(TORCH)"
-	$(BIN)/python -m pip install --disable-pip-version-check -e ".[nn,book,test]"
+	$(BIN)/python -m pip install --disable-pip-version-check -e ".[nn,book,cluster,test]"
 	touch $@

@@ -1,9 +1,11 @@
-"""Distances of every pair: a plan of blocks, run by a few threads."""
+"""Distances of every pair: a plan of blocks, run by a few threads; or chunk by chunk into a store, or on a cluster."""
 
 import functools
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, as_completed, wait
+from contextlib import closing
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from jaxtyping import Float32
 from threadpoolctl import ThreadpoolController
 from tqdm.auto import tqdm
 
-from lib.dtw import _exact, _inputs, _plan
+from lib.dtw import _chunks, _cluster, _exact, _inputs, _plan, _store
 from lib.dtw._blocks import block_sums
 from lib.dtw._costs import Scratch
 from lib.dtw._windows import Options, check_options, divisor, superframes
@@ -26,8 +28,11 @@ def pairwise(
     radius: Any = None,
     normalize: Any = None,
     num_threads: int | None = None,
+    store: Any = None,
+    client: Any = None,
+    max_memory: float = 2**30,
     progress: bool = False,
-) -> Float32[np.ndarray, "N M"]:
+) -> Float32[Any, "N M"]:
     """Window-based DTW distances of all pairs; window, band and normalisation as in `distance`.
 
     Parameters
@@ -39,19 +44,33 @@ def pairwise(
         See `distance`.
     num_threads
         Threads to use; None takes every CPU this process may use. Libraries for linear algebra are held to one thread
-        each meanwhile, in the whole process.
+        each meanwhile, in the whole process. Ignored with `client`.
+    store
+        Path of a folder that takes the distances, chunk by chunk as they finish. The same call, stopped or killed at
+        any moment, goes on with what is missing there; once complete it only opens the folder.
+    client
+        A `dask.distributed.Client` (extra ``cluster``): its workers compute, this process writes. Start them by
+        ``dask scheduler`` on one machine and ``dask worker tcp://host:8786`` on each; they need this package installed
+        and memory for a copy of the sequences. A worker that dies costs only the chunks it had in hand.
+    max_memory
+        Bytes that a call with `store` takes at most beside its input and what Python and its libraries occupy. It
+        limits the chunks of a new store, and how many are computed at once here (workers have limits of their own):
+        threads for which it is too little stand idle. Sequences of 75 frames and D=256 take about 100 MB per thread.
     progress
-        Show a bar that counts pairs.
+        Show a bar that counts pairs, with their rate and the time left; it starts at what the store has.
 
     Returns
     -------
     Distances (N, N'), row per sequence and column per other, within 1e-5 of `distance` relative to its value. Without
-    `others` the matrix is exactly symmetric with zeros on its diagonal. Identical sequences are at distance 0.
+    `others` the matrix is exactly symmetric with zeros on its diagonal. Identical sequences are at distance 0. With
+    `store` this is a read-only zarr array, of which a slice reads only what it needs and ``np.asarray`` everything;
+    else an ndarray.
 
     Raises
     ------
     ValueError
-        As `distance`, naming the sequence by its place in the list.
+        As `distance`, naming the sequence by its place in the list. The store belongs to other sequences or choices,
+        which are named, or is something else, or is damaged; or `max_memory` is too little.
 
     Notes
     -----
@@ -60,18 +79,106 @@ def pairwise(
     of their frames, that float32 would lose digits are done again in float64, and so are those whose
     `normalize="path"` hangs on a tie. Memory: a float32 copy of the sequences, and a few megabytes per thread for each
     hundred frames.
+
+    With `store` or `client` the matrix is cut into chunks of 16 to 512 sequences a side, each computed by one thread
+    from nothing but its own sequences. Their size follows from the data, the choices and `max_memory`, so that results
+    agree bit for bit however often a run was stopped, for any `num_threads`, and for any workers with the same kind of
+    processor and versions of NumPy and Numba. Without both, blocks are cut for the threads there are, and the last
+    digits may differ. Memory then is that of the chunks in hand, whatever N: no N by N' array is made with `store`.
     """
     options = check_options(window_size, stride, radius, normalize)
     num_threads = _check_threads(num_threads)
+    _check_memory(max_memory)
+    path = None if store is None else _store.check_path(store)
+    if client is not None:
+        _cluster.check_client(client)
     sequences = _inputs.check_sequences(sequences, "sequences")
     if others is not None:
         others = _inputs.check_sequences(others, "others")
         _inputs.require_dimensions(others[0], "others[0]", sequences[0].shape[1], "sequences[0]")
-        if len(others) < len(sequences):  # the longer list fills the lanes
-            return np.ascontiguousarray(
-                _Run(others, sequences, options, ("others", "sequences")).start(num_threads, progress).T
-            )
-    return _Run(sequences, others, options, ("sequences", "others")).start(num_threads, progress)
+    if store is not None or client is not None:
+        return _by_chunks(sequences, others, options, num_threads, path, client, max_memory, progress)
+    return _matrix(sequences, others, options, num_threads, progress)
+
+
+def _matrix(sequences, others, options, num_threads=1, progress=False, stop=None):
+    """Distances in memory; `stop` is an event that another thread may set."""
+    stop = stop or threading.Event()
+    if others is not None and len(others) < len(sequences):  # the longer list fills the lanes
+        run = _Run(others, sequences, options, ("others", "sequences"), stop)
+        return np.ascontiguousarray(run.start(num_threads, progress).T)
+    return _Run(sequences, others, options, ("sequences", "others"), stop).start(num_threads, progress)
+
+
+def _by_chunks(rows, columns, options, num_threads, path, client, max_memory, progress):
+    """Distances chunk by chunk, into a store or into memory, by threads or by a cluster."""
+    lists = [rows] if columns is None else [rows, columns]
+    for sequences, name in zip(lists, ("sequences", "others"), strict=False):
+        _plan.measure(sequences, name, map)  # refuses what is not finite
+    shape, (longest, num_dims) = (len(rows), len(lists[-1])), _chunks.longest_and_dims(*lists)
+    array = None
+    if path is not None:
+        fingerprint = _store.fingerprint(rows, columns, options)
+        array = _store.open_array(path, fingerprint, shape)
+    size = array.chunks[0] if array is not None else _chunks.choose_size(shape, longest, num_dims, options, max_memory)
+    cut, done = _chunks.Cut(shape, size, columns is None), set()
+    needed = _chunks.working_memory(size, longest, num_dims, options)
+    if needed > max_memory:
+        raise ValueError(f"max_memory={max_memory} is too little: the store's chunks of {size} need {needed} bytes")
+    if path is None:
+        distances = np.zeros(shape, np.float32)
+    elif array is None:
+        array = _store.create(path, fingerprint, shape, size)
+    else:
+        done = _store.find_done(array, path, cut)
+    chunks = cut.chunks()
+    missing = [chunk for chunk in chunks if chunk not in done]
+    if client is not None:
+        compute = functools.partial(_on_worker, options=options)
+        results = _cluster.results(client, compute, lists, cut, missing)
+    else:
+        results = _on_threads(lists, options, cut, missing, min(num_threads, int(max_memory // needed)))
+    total, had = (sum(map(cut.num_pairs, part)) for part in (chunks, done))
+    with tqdm(total=total, initial=had, unit="pair", disable=not progress) as bar, closing(results):
+        for chunk, values in results:
+            if path is not None:
+                _store.write(array, cut, chunk, values)
+            else:
+                at = cut.slices(chunk)
+                distances[at] = values
+                if cut.mirrored(chunk):
+                    distances[at[::-1]] = values.T
+            bar.update(cut.num_pairs(chunk))
+    return distances if path is None else _store.read_only(path)
+
+
+def _on_threads(lists, options, cut, chunks, num_threads):
+    """Yield (chunk, values) as threads finish them; a new chunk is begun when an old one has been taken."""
+    stop, waiting, running = threading.Event(), iter(chunks), {}
+
+    def compute(chunk):
+        rows, columns = (part[at] for part, at in zip((lists[0], lists[-1]), cut.slices(chunk), strict=True))
+        return _matrix(rows, None if cut.triangle and chunk[0] == chunk[1] else columns, options, stop=stop)
+
+    with _blas().limit(limits=1), ThreadPoolExecutor(num_threads) as pool:
+        try:
+            while True:
+                for chunk in islice(waiting, num_threads + 1 - len(running)):
+                    running[pool.submit(compute, chunk)] = chunk
+                if not running:
+                    return
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield running.pop(future), future.result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _on_worker(rows, columns, options):
+    """Distances of a chunk on a cluster's worker, whose threads share what is set here: it is set for good."""
+    _blas().limit(limits=1)
+    return _matrix(rows, columns, options)
 
 
 class _Stopped(Exception):
@@ -81,11 +188,11 @@ class _Stopped(Exception):
 class _Run:
     """One call of `pairwise`: sequences, plan and result."""
 
-    def __init__(self, rows, columns, options: Options, names):
+    def __init__(self, rows, columns, options: Options, names, stop):
         self.rows, self.columns, self.options, self.names = rows, columns, options, names
         self.shape = superframes(options.window_size, options.stride)
         self.differences = _plan.uses_differences(rows[0].shape[1], self.shape)
-        self.scratch, self.stop = Scratch(), threading.Event()
+        self.scratch, self.stop = Scratch(), stop
 
     def start(self, num_threads, progress):
         """Compute the matrix."""
@@ -168,3 +275,8 @@ def _check_threads(num_threads):
     if isinstance(num_threads, bool) or not isinstance(num_threads, int) or num_threads < 1:
         raise ValueError(f"num_threads={num_threads!r} must be None (every CPU) or an int, at least 1")
     return num_threads
+
+
+def _check_memory(max_memory):
+    if isinstance(max_memory, bool) or not isinstance(max_memory, int | float) or not max_memory > 0:
+        raise ValueError(f"max_memory={max_memory!r} must be a number of bytes, more than 0")
