@@ -1,8 +1,9 @@
 """Dataset graphs: which clips are near which, at one layer of a network.
 
 A graph here joins *clips*, not joints. It starts from an (N, N) matrix of distances (usually :func:`lib.dtw.pairwise`
-on one layer's features) and keeps for every clip at most `k` neighbours: all of the nearest (:func:`knn`), or the
-non-redundant ones among them (:func:`nnk`). :mod:`lib.smoothness` then asks how labels vary over it.
+on one layer's features), or from the nearest of each clip alone (:func:`lib.dtw.nearest`), and keeps for every clip at
+most `k` neighbours: all of the nearest (:func:`knn`), or the non-redundant ones among them (:func:`nnk`).
+:mod:`lib.smoothness` then asks how labels vary over it.
 """
 
 from lib.graphs._kernels import PSDChange, bandwidth, cosine_kernel, gaussian_kernel, nearest_psd

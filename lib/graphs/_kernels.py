@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from lib.graphs._search import as_distances, as_symmetric, nearest
+from lib.dtw import Nearest
+from lib.graphs._search import Candidates, as_symmetric, candidates
 
 # Relative to the largest diagonal entry. Added to every local system, so its solution is unique and independent of
 # the order of clips (duplicates share their weight); an eigenvalue above -RIDGE therefore needs no repair.
@@ -23,16 +24,16 @@ class PSDChange(NamedTuple):
 
 
 def bandwidth(
-    distances: np.ndarray, k: int, *, scale: float = 1 / 3, per_point: bool = False
+    distances: np.ndarray | Nearest, k: int, *, scale: float = 1 / 3, per_point: bool = False
 ) -> float | Float[np.ndarray, " N"]:
     """Width sigma of a Gaussian kernel, from the distance to the `k`-th neighbour.
 
     Parameters
     ----------
     distances
-        (N, N) symmetric, zero diagonal.
+        (N, N) symmetric, zero diagonal; or what :func:`lib.dtw.nearest` found.
     k
-        Which neighbour to measure to, 1 to N - 1.
+        Which neighbour to measure to, 1 to N - 1, or to as many as were searched for.
     scale
         Factor on that distance. 1/3 leaves the k-th neighbour three sigma away, which in many dimensions, where
         all neighbours are about equally far, makes them all nearly orthogonal to each other: NNK then drops nobody.
@@ -50,22 +51,17 @@ def bandwidth(
     Mean distance to the k-th neighbour over 3 is the rule of the published NNK code (its MATLAB version; the Python
     demo measures to arbitrary clips). One sigma per clip follows Zelnik-Manor & Perona (2004).
     """
-    distances = as_distances(distances, k)
+    found = candidates(distances, k)
     if not (np.isfinite(scale) and scale > 0):
         raise ValueError(f"scale={scale} for the bandwidth; need a positive number")
-    widths = scale * distance_to_last(distances, nearest(distances, k))
-    floor = 1e-12 * float(distances.max()) or 1.0
+    widths = scale * found.near[:, -1].astype(np.float64)
+    floor = 1e-12 * found.largest or 1.0
     return np.maximum(widths, floor) if per_point else max(float(widths.mean()), floor)
 
 
-def default_bandwidth(distances: np.ndarray, indices: np.ndarray) -> float:
-    """Give `bandwidth` of default scale where the neighbours (N, k) are known already."""
-    return max(float(distance_to_last(distances, indices).mean()) / 3, 1e-12 * float(distances.max()) or 1.0)
-
-
-def distance_to_last(distances: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """(N,) distance of each clip to the last of its neighbours `indices` (N, k)."""
-    return distances[np.arange(len(indices)), indices[:, -1]].astype(np.float64)
+def default_bandwidth(found: Candidates) -> float:
+    """Give `bandwidth` of default scale where the neighbours are known already."""
+    return max(float(found.near[:, -1].astype(np.float64).mean()) / 3, 1e-12 * found.largest or 1.0)
 
 
 def gaussian_kernel(distances: np.ndarray, sigma: float | np.ndarray) -> Float[np.ndarray, "N N"]:

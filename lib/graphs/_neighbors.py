@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 from scipy import sparse
 
+from lib.dtw import Nearest
 from lib.graphs._kernels import PSDChange, as_sigmas, default_bandwidth
-from lib.graphs._search import as_distances, as_symmetric, nearest
+from lib.graphs._search import as_symmetric, candidates
 
 SYMMETRIZE = ("max", "mean", "smaller_error")
 
@@ -112,7 +113,7 @@ class NeighborGraph:
 
 
 def knn(
-    distances: np.ndarray,
+    distances: np.ndarray | Nearest,
     k: int,
     *,
     kernel: str | np.ndarray | None = None,
@@ -123,9 +124,10 @@ def knn(
     Parameters
     ----------
     distances
-        (N, N) symmetric, zero diagonal, finite; not modified.
+        (N, N) symmetric, zero diagonal, finite; not modified. Or what :func:`lib.dtw.nearest` found, which gives the
+        same graph where that was exact.
     k
-        Neighbours per clip, 1 to N - 1. Equal distances: the lower index wins.
+        Neighbours per clip, 1 to N - 1, or to as many as were searched for. Equal distances: the lower index wins.
     kernel
         Weight of a link. ``None``: 1, every neighbour alike. ``"inverse"``: 1/d, rows scaled to sum 1.
         ``"gaussian"``: exp(-d²/2σ²), where far neighbours may underflow to 0, no link. An (N, N) array of
@@ -138,15 +140,14 @@ def knn(
     ``"inverse"`` is what the analysis released with Das et al. weighs neighbours by. It leaves d = 0 open; we
     raise d to at least 1e-6 of the clip's largest neighbour distance, so duplicates take nearly all of the weight.
     """
-    distances = as_distances(distances, k)
-    indices = nearest(distances, k)
-    near = np.take_along_axis(distances, indices, axis=1).astype(np.float64)  # (N, k)
+    found = candidates(distances, k)
+    indices, near = found.indices, found.near.astype(np.float64)
     if sigma is not None and not (isinstance(kernel, str) and kernel == "gaussian"):
         raise ValueError("sigma was given, but only kernel='gaussian' has a width")
     if kernel is None:
         weights = np.ones_like(near)
     elif isinstance(kernel, np.ndarray):
-        kernel = as_kernel(kernel, len(distances))
+        kernel = as_kernel(kernel, len(indices))
         weights = np.take_along_axis(kernel, indices, axis=1).astype(np.float64)
         if weights.min() < 0:
             raise ValueError(f"kernel goes down to {weights.min():.3g} between neighbours; weights must be >= 0")
@@ -156,8 +157,8 @@ def knn(
         weights = 1.0 / np.maximum(scaled, 1e-6)
         weights /= weights.sum(axis=1, keepdims=True)
     elif kernel == "gaussian":
-        sigma = default_bandwidth(distances, indices) if sigma is None else sigma
-        widths = as_sigmas(sigma, len(distances))
+        sigma = default_bandwidth(found) if sigma is None else sigma
+        widths = as_sigmas(sigma, len(indices))
         with np.errstate(over="ignore", under="ignore"):
             weights = np.exp(-(near**2) / (2.0 * widths[:, None] * widths[indices]))
     else:

@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 
+from lib.dtw import Nearest
 from lib.graphs._kernels import PSDChange, as_sigmas, default_bandwidth, gaussian_kernel, nearest_psd
 from lib.graphs._neighbors import NeighborGraph, as_kernel
-from lib.graphs._search import as_distances, nearest
+from lib.graphs._search import candidates
 from lib.graphs._solver import fill_systems, solve_systems
 
 _BLOCK = 64  # clips whose local systems one thread holds at a time: 1.3 MB at k = 50
@@ -18,7 +19,7 @@ _TOLERANCE = 1e-6  # KKT residual a row may have
 
 
 def nnk(
-    distances: np.ndarray,
+    distances: np.ndarray | Nearest,
     k: int,
     *,
     kernel: str | np.ndarray = "gaussian",
@@ -35,9 +36,11 @@ def nnk(
     Parameters
     ----------
     distances
-        (N, N) symmetric, zero diagonal, finite; not modified. Says who the candidates are.
+        (N, N) symmetric, zero diagonal, finite; not modified. Says who the candidates are. Or what
+        ``lib.dtw.nearest(..., between=True)`` found: a clip's system needs the distances among its candidates. That
+        gives the same graph where the search was exact.
     k
-        Candidates per clip, 1 to N - 1. Equal distances: the lower index wins.
+        Candidates per clip, 1 to N - 1, or to as many as were searched for. Equal distances: the lower index wins.
     kernel
         ``"gaussian"``, exp(-d²/2σ²); or an (N, N) matrix of similarities (:func:`cosine_kernel`).
     sigma
@@ -49,7 +52,7 @@ def nnk(
     repair
         Where similarities are no kernel (DTW is not a metric): ``"local"`` sets the negative eigenvalues of a
         clip's own (k + 1, k + 1) system to 0, for those clips that have any. ``"global"`` does so once for the
-        whole (N, N) matrix, O(N³).
+        whole (N, N) matrix, O(N³), and needs one.
     num_threads
         Threads that share the rows; default: as many as this process may use. Results do not depend on it.
 
@@ -72,22 +75,25 @@ def nnk(
     needs no change, and one clip's bad distances do not alter the rest. Time O(N² + N k³), memory O(k²) per thread
     beside the matrix.
     """
-    distances = as_distances(distances, k)
-    n = len(distances)
+    found = candidates(distances, k)
+    indices, n = found.indices, len(found.indices)
     if solver not in ("exact", "pruning"):
         raise ValueError(f"solver={solver!r}; choose 'exact' or 'pruning'")
     if repair not in ("local", "global"):
         raise ValueError(f"repair={repair!r}; choose 'local' or 'global'")
     if num_threads is not None and num_threads < 1:
         raise ValueError(f"num_threads={num_threads}; need at least 1")
-    indices = nearest(distances, k)
     if isinstance(kernel, np.ndarray):
         if sigma is not None:
             raise ValueError("sigma was given, but a kernel matrix has no width; pass one of the two")
         values, sigmas = as_kernel(kernel, n), np.empty(0)
     elif kernel == "gaussian":
-        sigma = default_bandwidth(distances, indices) if sigma is None else sigma
-        values, sigmas = distances, as_sigmas(sigma, n)
+        sigma = default_bandwidth(found) if sigma is None else sigma
+        values, sigmas = found.matrix, as_sigmas(sigma, n)
+        if values is None and repair == "global":
+            raise ValueError("repair='global' needs all (N, N) distances, not the nearest alone; use repair='local'")
+        if values is None and found.between is None:
+            raise ValueError("nearest has between=None, but a Gaussian needs it: dtw.nearest(..., between=True)")
     else:
         raise ValueError(f"kernel={kernel!r}; choose 'gaussian' or pass an (N, N) array")
     whole = None
@@ -101,7 +107,10 @@ def nnk(
 
     def solve_block(start):
         rows = slice(start, min(start + _BLOCK, n))
-        systems = fill_systems(values, sigmas, indices, rows.start, rows.stop)
+        if values is None:
+            systems = _systems_of(found, sigmas, rows)
+        else:
+            systems = fill_systems(values, sigmas, indices, rows.start, rows.stop)
         indefinite = np.empty(len(systems), np.bool_)
         exact = solver == "exact"
         solve_systems(systems, exact, weights[rows], errors[rows], residuals[rows], norms[rows], indefinite)
@@ -125,6 +134,21 @@ def nnk(
             stacklevel=2,
         )
     return NeighborGraph(indices, weights, errors, residuals, sigma, whole or _total(changes, norms))
+
+
+def _systems_of(found, sigmas, rows) -> np.ndarray:
+    """Local systems as `fill_systems` makes them, where no matrix holds the distances."""
+    near = found.near[rows].astype(np.float64)
+    count, k = near.shape
+    systems = np.zeros((count, k + 1, k + 1))
+    systems[:, :k, :k] = found.between[rows]
+    systems[:, k, :k] = systems[:, :k, k] = near
+    members = np.concatenate([found.indices[rows], np.arange(rows.start, rows.start + count)[:, None]], axis=1)
+    inverse = np.sqrt(0.5) / sigmas[members]
+    with np.errstate(under="ignore", over="ignore"):
+        systems = np.exp(-(systems * inverse[:, :, None]) * (systems * inverse[:, None, :]))
+    systems[:, np.arange(k + 1), np.arange(k + 1)] = 1.0
+    return systems
 
 
 def _total(changes, norms) -> PSDChange:

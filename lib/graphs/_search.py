@@ -1,11 +1,13 @@
-"""Checks on distance matrices, and the search for the k nearest clips in one."""
+"""Checks on distances, and the search for the k nearest clips in a matrix of them."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import no_type_check
+from typing import NamedTuple, no_type_check
 
 import numba
 import numpy as np
 from numba import njit
+
+from lib.dtw import Nearest
 
 _TILE = 64  # clips per side of a tile, so that a tile and its mirror image share the cache
 
@@ -102,3 +104,51 @@ def nearest(distances: np.ndarray, k: int) -> np.ndarray:
     with ThreadPoolExecutor(numba.get_num_threads()) as pool:
         list(pool.map(lambda start: _nearest(distances, start, min(start + 256, n), indices), range(0, n, 256)))
     return indices
+
+
+class Candidates(NamedTuple):
+    """The k nearest of each clip, from a matrix or from a search that left none behind.
+
+    Attributes
+    ----------
+    indices, near
+        (N, k) clips, nearest first, and (N, k) their distances.
+    largest
+        Largest distance known.
+    matrix
+        (N, N) distances, or None.
+    between
+        (N, k, k) distances among the candidates, or None.
+    """
+
+    indices: np.ndarray
+    near: np.ndarray
+    largest: float
+    matrix: np.ndarray | None = None
+    between: np.ndarray | None = None
+
+
+def candidates(distances: np.ndarray | Nearest, k: int) -> Candidates:
+    """Candidates of each clip from either kind of input, checked."""
+    if not isinstance(distances, Nearest):
+        matrix = as_distances(distances, k)
+        indices = nearest(matrix, k)
+        return Candidates(indices, np.take_along_axis(matrix, indices, axis=1), float(matrix.max()), matrix)
+    indices, near, between = distances.indices, distances.distances, distances.between
+    n = len(indices)
+    if indices.ndim != 2 or indices.shape != near.shape:
+        raise ValueError(f"nearest has indices {indices.shape} and distances {near.shape}; need both (N, k)")
+    if not 1 <= k <= indices.shape[1]:
+        raise ValueError(f"k={k} neighbours asked, but the search kept {indices.shape[1]}; search with a larger k")
+    if indices.min() < 0 or indices.max() >= n or (indices == np.arange(n)[:, None]).any():
+        raise ValueError(f"nearest has indices that are no other clip; need 0 to {n - 1}, never the row itself")
+    if not (np.isfinite(near).all() and near.min() >= 0 and (np.diff(near, axis=1) >= 0).all()):
+        raise ValueError("nearest has distances that are not finite, below 0 or not in ascending order")
+    if between is not None:
+        if between.shape != (*indices.shape, indices.shape[1]):
+            raise ValueError(f"nearest has between {between.shape}; need (N, k, k) for indices {indices.shape}")
+        if not (np.isfinite(between).all() and between.min() >= 0):
+            raise ValueError("nearest has distances among neighbours that are not finite or below 0")
+        between = between[:, :k, :k]
+    largest = max(float(near.max()), 0.0 if between is None else float(between.max()))
+    return Candidates(indices[:, :k].copy(), near[:, :k], largest, between=between)

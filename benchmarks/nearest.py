@@ -1,0 +1,128 @@
+"""Time `dtw.nearest` on layer-like features: recall, share of pairs computed, growth with N.
+
+    python -m benchmarks.nearest                 2,000 to 20,000 clips; writes data/results/nearest.csv
+    python -m benchmarks.nearest --sizes 2000 5000 --dry-run
+
+Features are made up, but built as a layer's are: a few smooth latent paths per class, warped in time and bent by each
+clip, through a random matrix and a ReLU, with noise. Recall is against exact neighbours of some clips, found by
+`pairwise` of those against all; "pairs" is the share of all N (N - 1) / 2 that was computed, the exponent is that of
+seconds between two sizes. The first call of the approximate search in a process also compiles NNDescent; that time is
+given apart, in a row of its own.
+"""
+
+import argparse
+import csv
+import os
+import subprocess
+import time
+from datetime import UTC, datetime
+
+import numpy as np
+
+from lib import dtw, paths
+
+COLUMNS = [
+    "method",
+    "N",
+    "T",
+    "D",
+    "radius",
+    "k",
+    "seconds",
+    "pairs",
+    "recall",
+    "exponent",
+    "threads",
+    "commit",
+    "date",
+]
+
+
+def layer_features(num_clips: int, num_frames: int, num_dims: int, seed: int, num_classes: int = 60) -> np.ndarray:
+    """(N, T, D) float32; a larger set has the classes of a smaller one."""
+    rng = np.random.default_rng(seed)
+    latent = 6
+    mix = rng.normal(size=(latent, num_dims)) / np.sqrt(latent)
+    waves = rng.normal(size=(num_classes, 4, latent)) / np.array([1, 1, 2, 2])[:, None]
+    offsets = 1.5 * rng.normal(size=(num_classes, latent))
+    labels = np.arange(num_clips) % num_classes
+    t = np.linspace(0, 1, num_frames)
+    speed = rng.normal(0, 0.12, size=(num_clips, 1)) * np.sin(np.pi * t)
+    warped = 2 * np.pi * (t + speed)[:, :, None] * np.array([1, 2, 3, 4]) / 2  # (N, T, 4)
+    bend = rng.normal(0, 0.25, size=(num_clips, 4, latent))
+    shift = rng.normal(0, 0.3, size=(num_clips, 1, latent))
+    path = np.einsum("ntw,nwl->ntl", np.sin(warped), waves[labels] + bend) + offsets[labels][:, None] + shift
+    features = np.maximum(path @ mix, 0) + 0.05 * rng.normal(size=(num_clips, num_frames, num_dims))
+    return features.astype(np.float32)
+
+
+def recall_of(found: dtw.Nearest, features, choices, num_queries: int, seed: int) -> float:
+    """Share of the true neighbours of some clips that were found."""
+    queries = np.random.default_rng(seed).choice(len(features), num_queries, replace=False)
+    distances = dtw.pairwise(features[queries], features, **choices)
+    distances[np.arange(num_queries), queries] = np.inf
+    k = found.indices.shape[1]
+    true = np.argpartition(distances, k - 1, axis=1)[:, :k]
+    return float(np.mean([len(np.intersect1d(a, b)) / k for a, b in zip(true, found.indices[queries], strict=True)]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[2000, 5000, 10000, 20000])
+    parser.add_argument("--methods", nargs="+", default=["approximate", "exact"])
+    parser.add_argument("--frames", type=int, default=30)
+    parser.add_argument("--dims", type=int, default=16)
+    parser.add_argument("--radius", type=int, default=4)
+    parser.add_argument("--k", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--exact-up-to", type=int, default=20000, help="largest N of the exact search")
+    parser.add_argument("--dry-run", action="store_true", help="print only")
+    args = parser.parse_args()
+    choices = {"radius": args.radius, "num_threads": args.threads}
+    stamp = datetime.now(UTC).isoformat(timespec="seconds")
+    command = ["git", "rev-parse", "--short=12", "HEAD"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    print(f"T={args.frames} D={args.dims} radius={args.radius} k={args.k}, load average {os.getloadavg()[0]:.1f}")
+
+    rows, before = [], {}
+
+    def report(method, n, seconds, pairs="", recall=""):
+        exponent = ""
+        if method in before:
+            exponent = f"{np.log(seconds / before[method][1]) / np.log(n / before[method][0]):.2f}"
+        before[method] = n, seconds
+        values = (method, n, args.frames, args.dims, args.radius, args.k, f"{seconds:.2f}", pairs, recall, exponent)
+        rows.append(dict(zip(COLUMNS, (*values, args.threads, commit, stamp), strict=True)))
+        print(f"  {method:12s} N={n:6d} {seconds:8.2f} s  pairs {pairs or '-':8s} recall {recall or '-':6s} {exponent}")
+
+    warm = layer_features(64, args.frames, args.dims, args.seed)
+    for method in args.methods:
+        dtw.nearest(warm, args.k, method=method, **choices)
+    if "approximate" in args.methods:
+        start = time.perf_counter()
+        dtw.nearest(layer_features(4200, 2, 1, args.seed), args.k, method="approximate", num_threads=args.threads)
+        report("compile", 4200, time.perf_counter() - start)
+    for n in sorted(args.sizes):
+        features = layer_features(n, args.frames, args.dims, args.seed)
+        for method in args.methods:
+            if method == "exact" and n > args.exact_up_to:
+                continue
+            start = time.perf_counter()
+            found = dtw.nearest(features, args.k, method=method, seed=args.seed, **choices)
+            seconds = time.perf_counter() - start
+            recall = recall_of(found, features, choices, min(n, 200), args.seed)
+            report(method, n, seconds, f"{found.num_pairs / (n * (n - 1) / 2):.4f}", f"{recall:.4f}")
+        queries = min(n, 100)  # what every pair would take
+        start = time.perf_counter()
+        dtw.pairwise(features[:queries], features, **choices)
+        report("all pairs", n, (time.perf_counter() - start) * (n - 1) / 2 / queries)
+    if not args.dry_run:
+        with open(paths.RESULTS / "nearest.csv", "w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
