@@ -123,8 +123,9 @@ plots.reliability(scores["test"].reliability);
 # page's: `-p dataset synthetic -p num_clips 2000 -p width 0.5 -p epochs 40 -p precision bfloat16`.
 
 # %%
-rows = runs.studies()["training"]
 setting = ["dataset", "clips_train", "num_frames", "width", "epochs"]
+measured = ["seed", "test", "test_10_passes", "test_clean", "test_clean_10_passes", "seconds"]
+rows = runs.studies()["training"].reindex(columns=setting + measured)
 rows.groupby(setting).agg(
     seeds=("seed", "nunique"),
     test=("test", "mean"),
