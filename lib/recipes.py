@@ -71,8 +71,8 @@ RECIPES: Mapping[str, Recipe] = {
         train=TrainConfig(epochs=30, warmup_epochs=3, crop=1.0, turn=45.0),
     ),
     "nw_ucla": Recipe(num_frames=48, train=_KINECT),
-    "utd_mhad": Recipe(num_frames=32, train=replace(_KINECT, epochs=80, turn=30.0, tilt=10.0)),
-    "msr_action3d": Recipe(num_frames=32, train=replace(_KINECT, epochs=120, turn=30.0, tilt=10.0)),
+    "utd_mhad": Recipe(num_frames=32, dropout=0.5, train=replace(_KINECT, epochs=100, turn=30.0, tilt=10.0)),
+    "msr_action3d": Recipe(num_frames=32, dropout=0.5, train=replace(_KINECT, epochs=150, turn=30.0, tilt=10.0)),
 }
 
 
