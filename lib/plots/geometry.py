@@ -101,9 +101,7 @@ def smoothness_by_layer(
     handles, _ = drawn[0].get_legend_handles_labels()
     if handles:
         note = None if interval is None else f"bands: {interval}"
-        drawn[0].legend(
-            loc="best" if len(measures) == 1 else "lower left", title=note, alignment="left", title_fontsize=8.5
-        )
+        drawn[0].legend(loc="best", title=note, alignment="left", title_fontsize=8.5)
     if title:
         figure_of(drawn).suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure_of(drawn)
