@@ -64,10 +64,12 @@ clips
 
 # %% tags=["nbval-check-output"]
 pd.Series(clips.labels).map(dict(enumerate(clips.class_names))).value_counts(sort=False).rename("clips").to_frame()
+
 # %%
 #| label: fig-clip-lengths
 #| caption: "Length of the loaded clips in seconds."
 plots.clip_lengths(clips.lengths, fps=clips.fps);
+
 # %% [markdown]
 # ## One clip
 #
@@ -79,7 +81,10 @@ plots.clip_lengths(clips.lengths, fps=clips.fps);
 #| caption: "Eight poses of one clip, evenly spaced in time; a ring marks joints and frames that were planted as carrying the class, where the dataset knows them."
 clip = clips[0]
 plots.pose_strip(clip.x, clip.skeleton, fps=clip.fps, truth=clip.truth, title=clips.class_names[clip.label]);
+
 # %%
+#| label: fig-animation
+#| caption: "The same clip in motion."
 plots.pose_animation(clip.x, clip.skeleton, clip.fps, title=clips.class_names[clip.label])
 
 # %% [markdown]
@@ -94,6 +99,8 @@ plots.pose_animation(clip.x, clip.skeleton, clip.fps, title=clips.class_names[cl
 # network must not care about.
 
 # %%
+#| label: fig-two-people
+#| caption: "One action performed by two people, as the sensor saw them."
 same = np.flatnonzero((clips.labels == clip.label) & (clips.subjects != clips.subjects[0]))
 pair = clips.subset([0, *same[:1]])
 subjects = [f"subject {subject}" for subject in pair.subjects]
@@ -110,6 +117,7 @@ plots.pose_animations([part.x for part in pair], clip.skeleton, clip.fps, max_fr
 #| caption: "The clip of the previous figure after alignment and resampling to 24 frames."
 aligned = transforms.compose(transforms.align, partial(transforms.resample, num_frames=24))(clip)
 plots.pose_strip(aligned.x, aligned.skeleton, fps=aligned.fps, title="aligned, 24 frames");
+
 # %% [markdown]
 # How much of what separates clips is the view? Here is the share of clips whose nearest other clip, by plain distance
 # of the stretched clips, has the same class, before and after alignment. Chance is one over the number of classes.

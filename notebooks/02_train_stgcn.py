@@ -70,6 +70,7 @@ history.epochs.tail(3).round(3)
 #| label: fig-learning-curves
 #| caption: "Loss and accuracy on the augmented training clips by epoch; one seed, the page's dataset and recipe."
 plots.learning_curves(history.epochs);
+
 # %% [markdown]
 # ## Scores on people and views never seen
 #
@@ -98,6 +99,7 @@ runs.save_table("training", pd.DataFrame([row]));
 #| label: fig-confusion
 #| caption: "Confusion on the test clips, rows are true classes; shades are shares of a row, numbers are clips."
 plots.confusion(scores["test"].confusion, clips["test"].class_names);
+
 # %% [markdown]
 # Classes that differ in one joint or in the order of the same poses are the ones to look for off the diagonal of
 # [](#fig-confusion).
@@ -106,6 +108,7 @@ plots.confusion(scores["test"].confusion, clips["test"].class_names);
 #| label: fig-reliability
 #| caption: "Accuracy of test clips against the network's confidence, in 15 equal bins of confidence."
 plots.reliability(scores["test"].reliability);
+
 # %% [markdown]
 # Label smoothing during training holds the confidence down, so points above the diagonal in [](#fig-reliability) are
 # expected: the network is right more often than it claims.

@@ -55,13 +55,13 @@ first, second = (clips[int(i)] for i in np.flatnonzero(clips.labels == clips.lab
 hand = clips.skeleton.joints.index("right_hand")
 heights = [clip.x[:, np.argmax(clip.present), hand, 1] for clip in (first, second)]
 plots.warped_pair(*heights, dtw.path(*heights).pairs, fps=clips.fps, names=("first", "second"), units="m");
+
 # %% [markdown]
 # ## Windows
 #
 # A sequence (T, D) is cut into windows of `window_size` frames, one every `stride` frames. The cost of two windows is
 # the mean over their frames of the squared distance. Longer windows ask that short movements, not single poses, agree;
 # a larger stride leaves fewer windows to align, so the work falls with its square.
-
 
 # %% tags=["nbval-check-output"]
 poses = [clip.x[:, np.argmax(clip.present)].reshape(clip.length, -1) for clip in clips]  # (T, VC), first person
@@ -83,6 +83,7 @@ aligned = dtw.path(*two, window_size=window_size, stride=stride, radius=radius)
 i, j = np.indices(costs.shape)
 low, high = min(0, costs.shape[1] - costs.shape[0]) - radius, max(0, costs.shape[1] - costs.shape[0]) + radius
 plots.alignment(costs, aligned.pairs, band=(j - i >= low) & (j - i <= high));
+
 # %% tags=["nbval-check-output"]
 along = float(np.sqrt(costs[tuple(aligned.pairs.T)].sum()))
 print(f"root of the costs along the path {along:.3f}, distance {aligned.distance:.3f}")

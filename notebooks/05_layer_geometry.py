@@ -82,11 +82,13 @@ print(f"accuracy on the compared clips: {training.evaluate(trained, clips, confi
 # One pass collects all ten layers. A frame's vector holds all channels of all joints; padding is trimmed. Temporal
 # strides leave the deeper layers fewer, longer frames.
 
-# %% tags=["nbval-check-output"]
+# %%
 sequences = {
     "trained": features.extract(trained, clips, progress=True),
     "untrained": features.extract(untrained, clips),
 }
+
+# %% tags=["nbval-check-output"]
 pd.DataFrame({layer: {"frames": len(part[0]), "D": part[0].shape[1]} for layer, part in sequences["trained"].items()}).T
 
 # %% [markdown]
@@ -94,7 +96,6 @@ pd.DataFrame({layer: {"frames": len(part[0]), "D": part[0].shape[1]} for layer, 
 #
 # A window spans the same stretch of time in every layer, so it holds fewer frames where a layer has fewer. Distances
 # are divided by the length of the path, so that long clips are not far from everything.
-
 
 # %%
 settings = {"window_size": window_size, "stride": stride, "radius": radius, "normalize": "path"}
@@ -148,6 +149,7 @@ mass[["value", "low", "high", "untrained", "permuted_mean", "num_neighbors_mean"
 #| label: fig-smoothness-by-layer
 #| caption: "Label smoothness by layer (lower: clips of one class closer), page's dataset and seed; bands are 95 % intervals over subjects, grey is the range under permuted labels."
 plots.smoothness_by_layer(rows, measures=["cross_class_mass", "laplacian"], interval="95 % over subjects");
+
 # %% [markdown]
 # Where does discrimination appear? Our rule: the first layer that has made half of the largest drop below layer 0, if
 # the interval of its own drop excludes zero.
@@ -167,11 +169,13 @@ classes = smoothness.by_class(
     graph["trained"], np.array(clips.class_names)[clips.labels], rng=np.random.default_rng(seed), num_resamples=200
 )
 plots.smoothness_by_class(classes, measure="cross_class_mass", relative=True);
+
 # %%
 #| label: fig-graph-layers
 #| caption: "The dataset graph at the first and last layer of the trained network; a point is a clip, linked clips are near, colours and marks are classes. Distances between separate parts mean nothing."
 shown = {layer: graph["trained"][layer].adjacency() for layer in ("layers.0", "layers.9")}
 plots.graph_layers(shown, np.array(clips.labels), clips.class_names, columns=2);
+
 # %% [markdown]
 # ## On real skeletons: NW-UCLA
 #
@@ -191,6 +195,7 @@ numbers = ["value", "low", "high", "untrained", "gain", "gain_low", "gain_high",
 numbers += ["permuted_mean", "permuted_low", "permuted_high", "num_neighbors_mean", "psd_relative_change"]
 real = study.groupby(["layer", "depth", "measure"], as_index=False)[numbers].mean().sort_values("depth")
 plots.smoothness_by_layer(real, measures=["cross_class_mass"], interval="95 % over subjects");
+
 # %% [markdown]
 # The same as a table. The last two columns count trainings: those in which the layer is smoother than the untrained
 # network's, and those in which it is smoother than the layer before, by an interval that excludes zero.

@@ -17,10 +17,11 @@ SHORT = TrainConfig(epochs=4, batch_size=8, warmup_epochs=1, learning_rate=0.05,
 def clips():
     """Two classes that differ in which hand waves; lengths and persons vary."""
     rng = np.random.default_rng(0)
-    arrays, labels = [], np.arange(24) % 2
+    arrays, labels, pose = [], np.arange(24) % 2, rng.normal(size=(20, 3))
     for label in labels:
         frames = int(rng.integers(8, 20))
-        x = rng.normal(size=(1, int(rng.integers(1, 3)), 20, 3)) + 0.01 * rng.normal(size=(frames, 1, 20, 3))
+        persons = int(rng.integers(1, 3))
+        x = pose + 0.1 * rng.normal(size=(1, persons, 20, 3)) + 0.01 * rng.normal(size=(frames, 1, 20, 3))
         x[:, :, 7 if label else 11, 1] += np.sin(np.arange(frames))[:, None]
         arrays.append(x)
     return ClipSet.from_arrays(arrays, labels, "kinect20")

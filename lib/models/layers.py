@@ -52,7 +52,7 @@ class GraphConv(nn.Module):
         nn.init.normal_(self.weight, std=(2.0 / (num_partitions * out_channels)) ** 0.5)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(P, C, T, V) -> (P, C', T, V): joints first, then channels, both as matrix products without layout copies."""
+        """(P, C, T, V) -> (P, C', T, V): joints first, then channels, both as matrix products."""
         P, C, T, V = x.shape
         A = self.A * self.importance
         K = len(A)
@@ -71,12 +71,11 @@ class Dropout(nn.Dropout):
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Zero a random share p of x (P, C, T, V) in training and scale the rest by 1 / (1 - p)."""
+        """Zero a random share p of x in training and scale the rest by 1 / (1 - p)."""
         if not self.training or self.p == 0 or x.is_cuda:
             return super().forward(x)
-        P, C, T, V = x.shape
         words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
-        noise = words.view(torch.int8)[: x.numel()].view(P, T, V, C).permute(0, 3, 1, 2)  # in the memory order of x
+        noise = words.view(torch.int8)[: x.numel()].view(x.shape)
         dropped = min(round(256 * self.p), 255)
         return x * (noise >= dropped - 128).to(x.dtype).mul_(256 / (256 - dropped))
 

@@ -41,11 +41,13 @@ class STGCNBlock(nn.Module):
         y = F.relu(self.gcn_norm(self.gcn(x), mask))
         if mask is not None:
             y = y * mask  # the temporal kernel must see nothing beyond the last true frame
-        y = self.dropout(self.tcn_norm(self.tcn(y), mask_out))
+        # Contiguous: the backward pass of PyTorch 2.13's CPU convolution corrupts memory on channels-last input of few
+        # channels with two threads.
+        y = self.dropout(self.tcn_norm(self.tcn(y.contiguous()), mask_out))
         if self.identity:
             y = y + x
         elif self.residual is not None:
-            y = y + self.residual_norm(self.residual(x), mask_out)
+            y = y + self.residual_norm(self.residual(x.contiguous()), mask_out)
         return F.relu(y)
 
 
