@@ -51,7 +51,8 @@ clips = {split: recipe.prepare(part) for split, part in raw.items()}
 
 # %% [markdown]
 # Training turns, tilts and stretches the bodies at random, so that another camera shows little that is new. On NW-UCLA
-# this served better than alignment, whose turn follows the sensor's errors: see the selection at the end of the page.
+# this served better than alignment, whose turn follows the sensor's errors, when view 1 was trained on and view 2 was
+# scored (`-p protocol selection`).
 
 # %% tags=["nbval-check-output"]
 pd.Series(vars(recipe.train)).drop(["device", "seed"]).to_frame("training")
