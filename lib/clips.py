@@ -1,13 +1,7 @@
 """Clips of any length and person count in one array, and the padded batches that networks read."""
 
-import json
-import os
-import shutil
-import tempfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from lib import skeletons
+from lib import _clip_checks, _clip_files, skeletons
 from lib.skeletons import Skeleton
 
 
@@ -190,7 +184,7 @@ class ClipSet:
             twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(f"names: {twice!r} stands for more than one clip; make names unique")
         columns = {
-            key: _integers(key, column, names)
+            key: _clip_checks.integers(key, column, names)
             for key, column in (("labels", labels), ("subjects", subjects), ("views", views))
         }
         if class_names is None:
@@ -201,7 +195,7 @@ class ClipSet:
         if not (np.isfinite(fps) and fps > 0):
             raise ValueError(f"fps={fps}, needed a positive number of frames per second")
 
-        clips = [_checked(array, skeleton, name) for array, name in zip(arrays, names, strict=True)]
+        clips = [_clip_checks.coordinates(array, skeleton, name) for array, name in zip(arrays, names, strict=True)]
         num_channels = clips[0].shape[3]
         for name, x in zip(names, clips, strict=True):
             if x.shape[3] != num_channels:
@@ -215,7 +209,8 @@ class ClipSet:
                 raise ValueError(f"clip {names[i]!r}: all coordinates are zero; needed at least one present person")
         if truth is not None:
             truth = np.concatenate(
-                [_checked_truth(t, x, name) for t, x, name in zip(truth, clips, names, strict=True)], dtype=bool
+                [_rows(_clip_checks.planted_truth(t, x, name)) for t, x, name in zip(truth, clips, names, strict=True)],
+                dtype=bool,
             )
         return cls(
             frames=np.concatenate([x.reshape(-1, *x.shape[2:]) for x in clips]),
@@ -311,140 +306,13 @@ class ClipSet:
 
     def save(self, folder: str | Path) -> Path:
         """Write ``frames.npy`` (memory-mappable), ``index.npz`` and ``clips.json``; the folder appears whole or not."""
-        folder = Path(folder)
-        if folder.exists():
-            raise FileExistsError(f"{folder} exists; choose another folder or remove it")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
-            whole = self.map()  # gathers a subset's rows into one run
-            np.save(partial / "frames.npy", whole.frames)
-            arrays = {name: getattr(whole, name) for name in _INDEX if getattr(whole, name) is not None}
-            np.savez(partial / "index.npz", **arrays)
-            text = {"names": self.names, "class_names": self.class_names, "fps": self.fps, "dataset": self.dataset}
-            skeleton = {f.name: getattr(self.skeleton, f.name) for f in fields(Skeleton)}
-            (partial / "clips.json").write_text(json.dumps(text | {"skeleton": skeleton}))
-            umask = os.umask(0)
-            os.umask(umask)
-            partial.chmod(0o777 & ~umask)  # mkdtemp's folders are for one user only
-            partial.rename(folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-        return folder
+        return _clip_files.write(self, Path(folder))
 
     @classmethod
     def load(cls, folder: str | Path, *, mmap: bool = True) -> "ClipSet":
         """Read what `save` wrote; frames stay on disk until used when `mmap` is True."""
-        folder = Path(folder)
-        try:
-            frames = np.load(folder / "frames.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
-            with (folder / "index.npz").open("rb") as stream, np.load(stream, allow_pickle=False) as index:
-                arrays = {name: index[name] for name in _INDEX if name in index}
-            text = json.loads((folder / "clips.json").read_text())
-            layout = text.pop("skeleton")
-            pairs = {key: tuple(map(tuple, layout.pop(key))) for key in ("edges", "left_right")}
-            torso = tuple(layout.pop("torso") or ()) or None
-            skeleton = Skeleton(joints=tuple(layout.pop("joints")), torso=torso, **pairs, **layout)
-            clips = cls(
-                frames,
-                names=tuple(text.pop("names")),
-                class_names=tuple(text.pop("class_names")),
-                skeleton=skeleton,
-                **text,
-                **arrays,
-            )
-            clips._check_index()
-        except _DAMAGE as error:
-            raise ValueError(f"{folder}: not a folder that ClipSet.save wrote ({error})") from error
-        return clips
-
-    def _check_index(self) -> None:
-        """Refuse an index that points outside the frames."""
-        columns = [getattr(self, name) for name in _INDEX if name != "truth"]
-        counts = {len(column) for column in columns if column is not None}
-        if counts != {len(self.names)} or len(self.names) == 0:
-            raise ValueError(f"columns of {sorted(counts)} entries for {len(self.names)} names")
-        if any(column is not None and column.dtype.kind not in "ib" for column in columns):
-            raise ValueError("an index column does not hold integers")
-        if self.frames.ndim != 3 or self.frames.shape[1] != len(self.skeleton) or self.frames.dtype != np.float32:
-            raise ValueError(f"frames are {self.frames.dtype} {self.frames.shape}, needed float32 (rows, V, C)")
-        low = min(self.starts.min(), self.lengths.min() - 1, self.num_persons.min() - 1)
-        high = max(self.starts.max(), self.lengths.max(), self.num_persons.max())  # before a product may overflow
-        ends = self.starts + self.lengths * self.num_persons
-        if low < 0 or high > len(self.frames) or ends.max() > len(self.frames):
-            raise ValueError(f"the index points outside {len(self.frames)} rows")
-        if self.present.ndim != 2 or self.present.shape[1] < self.num_persons.max():
-            raise ValueError(f"present is {self.present.shape} for up to {self.num_persons.max()} persons")
-        if self.truth is not None and (self.truth.shape != self.frames.shape[:2] or self.truth.dtype != bool):
-            raise ValueError(f"truth is {self.truth.dtype} {self.truth.shape}, needed bool {self.frames.shape[:2]}")
-        if self.labels.min() < 0 or self.labels.max() >= len(self.class_names):
-            raise ValueError(f"labels reach {self.labels.max()} for {len(self.class_names)} class names")
-
-
-_DAMAGE = (  # what NumPy, json and our own checks raise on damaged folders
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    IndexError,
-    zlib.error,
-    zipfile.BadZipFile,
-)
-_INDEX = ("starts", "lengths", "num_persons", "present", "labels", "subjects", "views", "truth")
+        return cls(**_clip_files.read(Path(folder), mmap=mmap))
 
 
 def _rows(array: np.ndarray) -> np.ndarray:
     return array.reshape(-1, *array.shape[2:])  # (T, M, ...) -> (TM, ...)
-
-
-def _integers(key: str, column: ArrayLike | None, names: tuple[str, ...]) -> np.ndarray | None:
-    if column is None:
-        return None
-    values = np.asarray(column)
-    if values.ndim != 1 or values.dtype.kind not in "iu":
-        raise ValueError(
-            f"{key}: {values.dtype} of shape {values.shape}, needed one integer per clip ({names[0]!r}, ...)"
-        )
-    return values.astype(np.int64)
-
-
-def _checked(array: ArrayLike, skeleton: Skeleton, name: str) -> np.ndarray:
-    """Return one clip as (T, M, V, C) float32, or raise an error that names it."""
-    if np.ma.is_masked(array):
-        raise ValueError(f"clip {name!r}: some joints are masked; fill them in or drop those frames")
-    try:
-        x = np.asarray(array)
-    except ValueError as error:
-        raise ValueError(f"clip {name!r}: coordinates are not one rectangular array ({error})") from error
-    if x.dtype.kind not in "fiu":
-        raise ValueError(f"clip {name!r}: coordinates are {x.dtype}, needed real numbers")
-    with np.errstate(over="ignore"):  # too large for float32 becomes inf, refused below
-        x = x.astype(np.float32, copy=False)
-    if x.ndim == 3:
-        x = x[:, None]
-    if x.ndim != 4:
-        raise ValueError(f"clip {name!r}: shape {np.shape(array)}, needed (T, V, C) or (T, M, V, C)")
-    if 0 in x.shape:
-        raise ValueError(
-            f"clip {name!r}: empty, shape {np.shape(array)}; needed at least one frame, person and channel"
-        )
-    if x.shape[2] != len(skeleton):
-        raise ValueError(f"clip {name!r}: V={x.shape[2]} joints, but skeleton {skeleton.name!r} has {len(skeleton)}")
-    if not np.isfinite(x).all():
-        t, m, v, c = np.argwhere(~np.isfinite(x))[0]
-        raise ValueError(
-            f"clip {name!r}: {x[t, m, v, c]} at frame {t}, person {m}, joint {skeleton.joints[v]!r}, channel {c}; "
-            "needed finite coordinates (interpolate or drop those frames)"
-        )
-    return x
-
-
-def _checked_truth(truth: ArrayLike, x: np.ndarray, name: str) -> np.ndarray:
-    mask = np.asarray(truth)
-    if mask.ndim == 2:
-        mask = mask[:, None]
-    if mask.shape != x.shape[:3] or mask.dtype != bool:
-        raise ValueError(f"clip {name!r}: truth is {mask.dtype} {mask.shape}, needed bool {x.shape[:3]} (T, M, V)")
-    return _rows(mask)
