@@ -16,6 +16,13 @@ def rng():
 
 
 @pytest.fixture(scope="session")
+def dtw():
+    from lib import dtw
+
+    return dtw
+
+
+@pytest.fixture(scope="session")
 def downloads():
     """Folder of downloaded datasets, or a skip that says how to get one."""
     import os

@@ -6,18 +6,9 @@ import numba
 import numpy as np
 import oracles
 import pytest
+from dtw_cases import NORMALIZATIONS, assert_close, datasets, windowings
 from hypothesis import given
 from hypothesis import strategies as st
-
-RADII = [None, 0, 1, 3, 0.0, 0.1, 0.5, 1.0]
-NORMALIZATIONS = [None, "path", "length"]
-
-
-@pytest.fixture(scope="module")
-def dtw():
-    from lib import dtw
-
-    return dtw
 
 
 @pytest.fixture(scope="module")
@@ -35,44 +26,6 @@ def tslearn_dtw():
         from tslearn.metrics import dtw
 
     return dtw
-
-
-@st.composite
-def windowings(draw):
-    return {
-        "window_size": draw(st.integers(1, 6)),
-        "stride": draw(st.integers(1, 4)),
-        "radius": draw(st.sampled_from(RADII)),
-        "normalize": draw(st.sampled_from(NORMALIZATIONS)),
-    }
-
-
-@st.composite
-def datasets(draw, max_sequences=6, max_frames=20):
-    """Sequences of awkward kinds: ties, common offsets, near copies, far clusters, tiny and huge units."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    num_dims = draw(st.sampled_from([1, 3, 8, 9, 40]))
-    lengths = draw(st.lists(st.integers(1, max_frames), min_size=1, max_size=max_sequences))
-    if draw(st.booleans()):
-        lengths = [lengths[0]] * len(lengths)
-    sequences = [rng.normal(size=(length, num_dims)).cumsum(0) for length in lengths]
-    kind = draw(st.sampled_from(["walks", "whole", "offset", "copies", "clusters", "units"]))
-    if kind == "whole":
-        sequences = [np.round(x) for x in sequences]
-    elif kind == "offset":
-        sequences = [x + 1e6 for x in sequences]
-    elif kind == "copies":
-        sequences = [np.resize(sequences[0], x.shape) * (1 + 1e-4 * rng.normal(size=x.shape)) for x in sequences]
-    elif kind == "clusters":
-        sequences = [1e-3 * x + 10 * (i % 2) for i, x in enumerate(sequences)]
-    elif kind == "units":
-        sequences = [x * 10.0 ** rng.integers(-30, 30) for x in sequences]
-    return sequences
-
-
-def assert_close(found, expected, rtol=1e-5):
-    """Relative error of every entry; what is zero must be zero."""
-    np.testing.assert_allclose(found, expected, rtol=rtol, atol=0)
 
 
 # --- one pair -----------------------------------------------------------------------------------------------------

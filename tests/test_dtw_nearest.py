@@ -6,18 +6,9 @@ import numba
 import numpy as np
 import oracles
 import pytest
+from dtw_cases import NORMALIZATIONS, windowings
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-RADII = [None, 0, 1, 3, 0.0, 0.1, 0.5]
-NORMALIZATIONS = [None, "path", "length"]
-
-
-@pytest.fixture(scope="module")
-def dtw():
-    from lib import dtw
-
-    return dtw
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +23,6 @@ def internals():
     from lib.dtw import _bounds, _nearest, _plan, _sparse, _windows
 
     return {"bounds": _bounds, "nearest": _nearest, "plan": _plan, "sparse": _sparse, "windows": _windows}
-
-
-@st.composite
-def windowings(draw):
-    return {
-        "window_size": draw(st.integers(1, 6)),
-        "stride": draw(st.integers(1, 4)),
-        "radius": draw(st.sampled_from(RADII)),
-        "normalize": draw(st.sampled_from(NORMALIZATIONS)),
-    }
 
 
 @st.composite

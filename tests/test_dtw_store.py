@@ -35,13 +35,6 @@ def walks(num=520, num_dims=24, seed=0):
 
 
 @pytest.fixture(scope="module")
-def dtw():
-    from lib import dtw
-
-    return dtw
-
-
-@pytest.fixture(scope="module")
 def internals():
     from lib.dtw import _chunks, _cluster, _pairwise, _store, _windows
 

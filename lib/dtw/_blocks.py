@@ -56,7 +56,7 @@ def block_sums(
         tile = min(tile, max(-(-MIN_PRODUCT_ROWS // len(counts)), (sum(reach) + 1) // 16))
     costs = WindowCosts(rows, y, shape, min(tile, int(counts.max())), reach, differences, scratch)
     programme = _Programme(counts, y.counts, num_lanes, below.max(axis=1), above.max(axis=1), scratch)
-    noise, relative, doubt = _rounding(rows, y, shape, differences)
+    noise, relative, doubt = rounding(rows, y, shape, differences)
     if options.normalize == "path":
         slack = np.zeros((len(counts), num_lanes), np.float32)
         slack[:, : len(y.counts)] = noise
@@ -75,7 +75,7 @@ def block_sums(
     return Sums(total, fewest.astype(np.float64), doubtful | (fewest != most))
 
 
-def _rounding(rows: list[Group], y: Group, shape: Superframes, differences: bool):
+def rounding(rows: list[Group], y: Group, shape: Superframes, differences: bool):
     """Bound what float32 does to a path's sum: absolute and relative slack, and the sum below which a pair is doubtful.
 
     A product |x|² + |y|² - 2xy is off by about a unit of the norms, whatever the difference; the path meets at most

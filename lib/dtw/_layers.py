@@ -1,6 +1,9 @@
 """Distances at every layer of a network, with windows that span the same time in each."""
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -17,8 +20,11 @@ def by_layer(
     stride: int = 1,
     radius: int | float | None = None,
     normalize: str | None = None,
+    device: Any = "cpu",
+    store: str | os.PathLike | None = None,
+    client: Any = None,
     progress: bool = False,
-) -> dict[str, Float32[np.ndarray, "N N"]]:
+) -> dict[str, Float32[Any, "N N"]]:
     """Pairwise distances of the same clips at several layers.
 
     Parameters
@@ -31,10 +37,12 @@ def by_layer(
         In frames of the *input*; a layer whose frames span s of them uses ``max(1, window_size // s)`` and
         ``max(1, stride // s)``, so that windows cover the same stretch of time in every layer
         (exactly so where both are multiples of every s).
-    radius, normalize
+    radius, normalize, device, client
         As in `pairwise`; a fractional radius is the same share of time in every layer.
+    store
+        Folder that takes one store per layer, named by it (see `pairwise`); a call that was stopped goes on there.
     progress
-        Show a bar that counts layers.
+        Show a bar that counts layers, and with `store` or `client` one that counts each layer's pairs.
     """
     distances = {}
     for layer, part in tqdm(sequences.items(), desc="distances", unit="layer", disable=not progress):
@@ -45,5 +53,9 @@ def by_layer(
             stride=max(1, stride // step),
             radius=radius,
             normalize=normalize,
+            device=device,
+            store=None if store is None else Path(store) / layer,
+            client=client,
+            progress=progress and (store is not None or client is not None),
         )
     return distances

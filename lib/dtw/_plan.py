@@ -107,14 +107,19 @@ def _padded(lanes):
 
 
 def pack(
-    rows: list[np.ndarray], columns: list[np.ndarray] | None, scaling: Scaling, options: Options, run: Callable
+    rows: list[np.ndarray],
+    columns: list[np.ndarray] | None,
+    scaling: Scaling,
+    options: Options,
+    run: Callable,
+    size: int | None = None,
 ) -> tuple[list[Group], list[Group]]:
-    """Copy both lists group by group into float32 superframes; without columns the rows serve as both."""
+    """Copy both lists, `size` sequences a group, into float32 superframes; without columns the rows serve as both."""
     shape = superframes(options.window_size, options.stride)
     lists = [rows] if columns is None else [rows, columns]
     counts = [np.array([num_windows(len(x), options.window_size, options.stride) for x in side]) for side in lists]
     width = rows[0].shape[1] * (shape.head + shape.rest)
-    size = group_size(counts[0], None if columns is None else counts[1], width, options.radius)
+    size = size or group_size(counts[0], None if columns is None else counts[1], width, options.radius)
     groups = [
         list(
             run(lambda indices, k=k: _pack_group(lists[k], indices, counts[k][indices], scaling, options, shape), cuts)

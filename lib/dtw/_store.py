@@ -30,10 +30,14 @@ def check_path(store: Any) -> Path:
     return path
 
 
-def fingerprint(rows: list[np.ndarray], columns: list[np.ndarray] | None, options: Options) -> dict[str, Any]:
-    """Everything that decides the distances, for the array's attributes."""
+def fingerprint(
+    rows: list[np.ndarray], columns: list[np.ndarray] | None, options: Options, device: Any = None
+) -> dict[str, Any]:
+    """Everything that decides the distances to the last bit, for the array's attributes."""
     others = None if columns is None else _digest(columns)
-    return {"format": FORMAT, "version": VERSION, "sequences": _digest(rows), "others": others, **options._asdict()}
+    kind = "cpu" if device is None else device.type
+    digests = {"sequences": _digest(rows), "others": others}
+    return {"format": FORMAT, "version": VERSION, **digests, **options._asdict(), "device": kind}
 
 
 def _digest(sequences):
