@@ -22,6 +22,7 @@ from lib.clips import Batch, Clip, ClipSet, collate
 from lib.models.layers import evaluation_mode
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+OPTIMIZERS = ("sgd", "adamw")
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,10 @@ class TrainConfig:
 
     epochs: int = 60
     batch_size: int = 32  # clips
+    optimizer: str = "sgd"  # with Nesterov momentum; or "adamw", which needs smaller rates and larger decay
     learning_rate: float = 0.1  # peak, after warm-up
-    momentum: float = 0.9  # Nesterov
-    weight_decay: float = 5e-4
+    momentum: float = 0.9  # Nesterov, or the first of AdamW's two
+    weight_decay: float = 5e-4  # AdamW's is decoupled: per step, times the rate
     warmup_epochs: int = 5  # linear from 0, then half a cosine to 0
     label_smoothing: float = 0.1  # share of the target spread over all classes
     class_balanced: bool = False  # weight the loss by inverse class frequency
@@ -61,6 +63,8 @@ class TrainConfig:
             raise ValueError(f"TrainConfig: crop={self.crop}, needed in (0, 1]")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"TrainConfig: label_smoothing={self.label_smoothing}, needed in [0, 1)")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"TrainConfig: optimizer={self.optimizer!r}; choose one of {list(OPTIMIZERS)}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"TrainConfig: precision={self.precision!r}; choose one of {sorted(PRECISIONS)}")
 
@@ -85,7 +89,7 @@ def fit(
     checkpoint: str | Path | None = None,
     progress: bool = True,
 ) -> History:
-    """Train `model` in place by SGD with Nesterov momentum.
+    """Train `model` in place, by SGD with Nesterov momentum unless the configuration says otherwise.
 
     Parameters
     ----------
@@ -105,13 +109,7 @@ def fit(
     """
     config = config or TrainConfig()
     model.to(config.device)
-    optimizer = torch.optim.SGD(
-        model.parameters(),
-        lr=config.learning_rate,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        nesterov=config.momentum > 0,
-    )
+    optimizer = _optimizer(model, config)
     rows = _resume(model, optimizer, train, config, checkpoint) if checkpoint and Path(checkpoint).exists() else []
     weight = _class_weights(train, config.device) if config.class_balanced else None
     steps = math.ceil(len(train) / config.batch_size)
@@ -235,6 +233,13 @@ def _augment(clip: Clip, config: TrainConfig, rng: np.random.Generator) -> Clip:
     if config.stretch:
         clip = transforms.random_scale(clip, rng, config.stretch)
     return transforms.random_noise(clip, rng, config.noise) if config.noise else clip
+
+
+def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    common = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(model.parameters(), betas=(config.momentum, 0.999), **common)
+    return torch.optim.SGD(model.parameters(), momentum=config.momentum, nesterov=config.momentum > 0, **common)
 
 
 def _learning_rate(config: TrainConfig, epoch: float) -> float:

@@ -31,7 +31,12 @@ precision: str | None = None  # float32 or bfloat16; None: the recipe's
 num_frames: int | None = None  # every clip stretched to this; None: the recipe's
 align: bool | None = None  # turn bodies to face the camera; None: the recipe's
 turn: float | None = None  # degrees, random turns within +-; None: the recipe's
-protocol: str | None = None  # how splits are made; nw_ucla has "selection", which keeps to the training views
+optimizer: str | None = None  # sgd or adamw; None: the recipe's, as for the four below
+learning_rate: float | None = None  # peak, after warm-up
+weight_decay: float | None = None
+batch_size: int | None = None  # clips
+dropout: float | None = None
+protocol: str | None = None  # how splits are made; "selection" keeps to training clips of the real datasets
 
 # %% [markdown]
 # ## Clips and recipe
@@ -41,7 +46,8 @@ protocol: str | None = None  # how splits are made; nw_ucla has "selection", whi
 # and on the synthetic set turned about the vertical until the body faces the camera (`transforms.align`).
 
 # %% tags=["nbval-check-output"]
-changes = {"num_frames": num_frames, "align": align, "turn": turn}
+changes = {"num_frames": num_frames, "align": align, "turn": turn, "batch_size": batch_size, "dropout": dropout}
+changes |= {"optimizer": optimizer, "learning_rate": learning_rate, "weight_decay": weight_decay}
 recipe = recipes.get(dataset, epochs=epochs, width=width, precision=precision, **changes)
 limit = num_clips if dataset == "synthetic" else None
 splits = ["train", "test", "test_clean"] if dataset == "nw_ucla" and protocol is None else ["train", "test"]
@@ -91,8 +97,9 @@ pd.Series(row).round(3).to_frame(dataset)
 
 # %%
 used = recipe.train
-row |= {"epochs": used.epochs, "turn": used.turn, "precision": used.precision, "device": used.device}
-row |= {"width": recipe.width, "num_frames": recipe.num_frames, "align": recipe.align}
+names = ["epochs", "turn", "precision", "device", "optimizer", "learning_rate", "weight_decay", "batch_size"]
+row |= {name: getattr(used, name) for name in names}
+row |= {name: getattr(recipe, name) for name in ("width", "num_frames", "align", "dropout")}
 row |= {"clips_train": len(clips["train"]), "threads": torch.get_num_threads()}
 runs.save_table("training", pd.DataFrame([row]));
 

@@ -56,10 +56,12 @@ class Stopped(Exception):
     pass
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 @pytest.mark.parametrize("stop_after", [1, 3])
-def test_a_stopped_training_goes_on_bit_for_bit(clips, tmp_path, monkeypatch, stop_after):
+def test_a_stopped_training_goes_on_bit_for_bit(clips, tmp_path, monkeypatch, stop_after, optimizer):
+    config = replace(SHORT, optimizer=optimizer, learning_rate=0.05 if optimizer == "sgd" else 0.002)
     straight, stopped, resumed = network(), network(), network(seed=5)
-    training.fit(straight, clips, config=SHORT, progress=False)
+    training.fit(straight, clips, config=config, progress=False)
 
     original = training._save
 
@@ -70,10 +72,10 @@ def test_a_stopped_training_goes_on_bit_for_bit(clips, tmp_path, monkeypatch, st
 
     monkeypatch.setattr(training, "_save", save_then_stop)
     with pytest.raises(Stopped):
-        training.fit(stopped, clips, config=SHORT, checkpoint=tmp_path / "net.pt", progress=False)
+        training.fit(stopped, clips, config=config, checkpoint=tmp_path / "net.pt", progress=False)
     monkeypatch.undo()
     torch.manual_seed(99)  # whatever the second process did before must not matter
-    history = training.fit(resumed, clips, config=SHORT, checkpoint=tmp_path / "net.pt", progress=False)
+    history = training.fit(resumed, clips, config=config, checkpoint=tmp_path / "net.pt", progress=False)
     assert torch.equal(weights(straight), weights(resumed))
     assert history.epochs["epoch"].tolist() == [0, 1, 2, 3]
     assert [p.name for p in tmp_path.iterdir()] == ["net.pt"]
@@ -226,6 +228,7 @@ def test_a_last_batch_of_one_frame_trains():
         ({"turn": float("nan"), "noise": -1.0}, r"\{'turn': nan, 'noise': -1.0\}, needed finite"),
         ({"momentum": 1.0}, "momentum=1.0, below 1"),
         ({"crop": 0.0}, r"crop=0.0, needed in \(0, 1\]"),
+        ({"optimizer": "adam"}, r"'adam'; choose one of \['sgd', 'adamw'\]"),
         ({"precision": "float16"}, r"'float16'; choose one of \['bfloat16', 'float32'\]"),
     ],
 )

@@ -42,7 +42,17 @@ def without_lost_frames(x: np.ndarray, file: str) -> tuple[np.ndarray, int]:
     return np.stack(filled, axis=1).reshape(x.shape).astype(np.float32), int(lost.sum())
 
 
-def pick_split(clips: ClipSet, split: str | None, members: dict[str, np.ndarray], name: str) -> ClipSet:
+def cross_subject(clips: ClipSet, selection: bool) -> tuple[ClipSet, dict[str, np.ndarray]]:
+    """Train on odd subjects and test on even ones; for `selection` keep the odd ones and test on the last of them."""
+    odd = clips.subjects % 2 == 1
+    if not selection:
+        return clips, {"train": odd, "test": ~odd}
+    clips = clips.subset(odd)
+    last = clips.subjects == clips.subjects.max()
+    return clips, {"train": ~last, "test": last}
+
+
+def pick_split(clips: ClipSet, members: dict[str, np.ndarray], split: str | None, name: str) -> ClipSet:
     """Sub-set of one split; `members` maps split names to bool masks over the clips."""
     if split is None:
         return clips

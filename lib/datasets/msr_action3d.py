@@ -45,15 +45,17 @@ def load(root: str | Path | None, split: str | None, protocol: str | None, *, pr
     """Read the archive; splits ``train`` (odd subjects) and ``test`` (even subjects).
 
     Protocols ``cross_subject_557`` (the clips of Wang et al. 2012, named in the archive's own list) and
-    ``cross_subject_567`` (all; a clip without any body is dropped). Lost frames are interpolated.
+    ``cross_subject_567`` (all; a clip without any body is dropped). Protocol ``selection`` keeps to the training
+    subjects of the 557 clips, for choosing settings without the test clips: ``test`` is subject 9, ``train`` the
+    others. Lost frames are interpolated.
     """
-    protocol = kinect.check_protocol(protocol, ["cross_subject_557", "cross_subject_567"], NAME)
+    protocol = kinect.check_protocol(protocol, ["cross_subject_557", "cross_subject_567", "selection"], NAME)
     source = archive.locate("MSRAction3DSkeletonReal3D", FILE, root, DOWNLOAD)
     files = {
         match[0]: (match, contents) for match, contents in archive.members(source, FILE_OR_LIST, progress=progress)
     }
     _, listed = files.pop(LIST, (None, b""))
-    used = _used(listed) if protocol == "cross_subject_557" else None
+    used = _used(listed) if protocol != "cross_subject_567" else None
     arrays, names, numbers, dropped, lost, mended = [], [], [], [], 0, 0
     for match, contents in files.values():
         action, subject, _ = map(int, match.groups())
@@ -86,7 +88,7 @@ def load(root: str | Path | None, split: str | None, protocol: str | None, *, pr
         dataset=NAME,
         report=kinect.report(len(arrays), 567, dropped, f"{lost} lost frames in {mended} clips interpolated"),
     )
-    return kinect.pick_split(clips, split, {"train": subjects % 2 == 1, "test": subjects % 2 == 0}, NAME)
+    return kinect.pick_split(*kinect.cross_subject(clips, protocol == "selection"), split, NAME)
 
 
 def _used(listed: bytes) -> set[str]:

@@ -76,10 +76,9 @@ def load(root: str | Path | None, split: str | None, protocol: str | None, *, pr
         report=report,
     )
     if protocol == "selection":
-        return kinect.pick_split(
-            clips.subset(train), split, {"train": views[train] == 1, "test": views[train] == 2}, NAME
-        )
-    return kinect.pick_split(clips, split, {"train": train, "test": ~train, "test_clean": ~train & ~twin}, NAME)
+        members = {"train": views[train] == 1, "test": views[train] == 2}
+        return kinect.pick_split(clips.subset(train), members, split, NAME)
+    return kinect.pick_split(clips, {"train": train, "test": ~train, "test_clean": ~train & ~twin}, split, NAME)
 
 
 def _parse(contents: bytes, file: str, label: int) -> np.ndarray:

@@ -46,8 +46,12 @@ TO_KINECT20 = np.array([3, 2, 1, 0, *range(4, 20)])
 
 
 def load(root: str | Path | None, split: str | None, protocol: str | None, *, progress: bool) -> ClipSet:
-    """Read the archive; splits ``train`` (odd subjects) and ``test`` (even subjects)."""
-    kinect.check_protocol(protocol, ["cross_subject"], NAME)
+    """Read the archive; splits ``train`` (odd subjects) and ``test`` (even subjects).
+
+    Protocol ``selection`` keeps to the training subjects, for choosing settings without the test clips: ``test`` is
+    subject 7, ``train`` the others.
+    """
+    protocol = kinect.check_protocol(protocol, ["cross_subject", "selection"], NAME)
     source = archive.locate("Skeleton", FILE, root, DOWNLOAD)
     arrays, names, numbers, mended = [], [], [], 0
     for match, contents in archive.members(source, FILE, progress=progress):
@@ -71,7 +75,7 @@ def load(root: str | Path | None, split: str | None, protocol: str | None, *, pr
         dataset=NAME,
         report=kinect.report(len(arrays), 861, [], f"{mended} lost frames interpolated"),
     )
-    return kinect.pick_split(clips, split, {"train": subjects % 2 == 1, "test": subjects % 2 == 0}, NAME)
+    return kinect.pick_split(*kinect.cross_subject(clips, protocol == "selection"), split, NAME)
 
 
 def _parse(contents: bytes, file: str) -> np.ndarray:
