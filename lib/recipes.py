@@ -62,7 +62,16 @@ class Recipe:
         return model, history
 
 
-_KINECT = TrainConfig(epochs=90, turn=60.0, tilt=20.0, precision="bfloat16")
+_KINECT = TrainConfig(
+    optimizer="adamw",  # at this step count it reached 95 % where SGD reached 59 (held-out training subject)
+    learning_rate=0.002,
+    weight_decay=0.05,
+    batch_size=16,
+    epochs=100,
+    turn=30.0,
+    tilt=10.0,
+    precision="bfloat16",
+)
 RECIPES: Mapping[str, Recipe] = {
     "synthetic": Recipe(  # no crop: it would blur rhythm and order, which tell classes apart here
         width=0.25,
@@ -71,9 +80,9 @@ RECIPES: Mapping[str, Recipe] = {
         dropout=0.0,
         train=TrainConfig(epochs=30, warmup_epochs=3, crop=1.0, turn=45.0),
     ),
-    "nw_ucla": Recipe(num_frames=48, train=_KINECT),
-    "utd_mhad": Recipe(num_frames=32, dropout=0.5, train=replace(_KINECT, epochs=100, turn=30.0, tilt=10.0)),
-    "msr_action3d": Recipe(num_frames=32, dropout=0.5, train=replace(_KINECT, epochs=150, turn=30.0, tilt=10.0)),
+    "nw_ucla": Recipe(num_frames=32, dropout=0.0, train=replace(_KINECT, epochs=80, turn=180.0, tilt=20.0)),
+    "utd_mhad": Recipe(num_frames=32, dropout=0.0, train=_KINECT),
+    "msr_action3d": Recipe(num_frames=32, dropout=0.0, train=replace(_KINECT, epochs=150)),
 }
 
 

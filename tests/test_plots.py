@@ -105,6 +105,8 @@ def ax_calls(rng, skeleton):
     radii = pd.DataFrame({"radius": [1, 2, np.inf], "value": [0.3, 0.2, 0.25], "low": 0.1, "high": 0.4, "layer": 3})
     bins = pd.DataFrame({"confidence": [0.4, 0.9], "accuracy": [0.3, 0.8], "clips": [4, 9]})
     labels = rng.integers(0, 3, 30)
+    times = pd.DataFrame({"case": list("aabb"), "library": ["ours", "theirs"] * 2, "N": [10, 10, 20, 20]})
+    times["seconds_per_pair"] = [1e-6, 3e-5, 2e-6, 8e-5]
     return {
         "pose": ((clip(rng)[0], skeleton), {"importance": rng.uniform(size=25)}),
         "pose_strip": ((clip(rng), skeleton), {"fps": 30, "trail": 3, "truth": rng.uniform(size=(12, 25)) > 0.9}),
@@ -118,6 +120,8 @@ def ax_calls(rng, skeleton):
         "smoothness_by_class": ((class_rows(rng.uniform(size=(4, 3))), NAMES), {"relative": True}),
         "neighbors_by_layer": (({"0": rng.integers(1, 9, 30), "1": rng.integers(1, 9, 30)},), {"candidates": 10}),
         "graph_embedding": ((ring(30), labels, NAMES), {}),
+        "speed": ((times,), {}),
+        "growth": ((times,), {"x": "N", "value": "seconds_per_pair", "series": "library"}),
     }
 
 

@@ -10,6 +10,7 @@ from lib.plots.geometry import neighbors_by_layer, smoothness_by_class, smoothne
 from lib.plots.graph import graph_embedding, graph_layers
 from lib.plots.layout import spectral_layout
 from lib.plots.skeleton import pose, pose_strip
+from lib.plots.speed import growth, speed
 from lib.plots.style import class_style, styled
 from lib.plots.summary import class_counts, clip_lengths
 from lib.plots.training import confusion, learning_curves, reliability
@@ -26,6 +27,7 @@ __all__ = [
     "confusion",
     "graph_embedding",
     "graph_layers",
+    "growth",
     "joint_trajectories",
     "learning_curves",
     "neighbors_by_layer",
@@ -38,6 +40,7 @@ __all__ = [
     "smoothness_by_class",
     "smoothness_by_layer",
     "spectral_layout",
+    "speed",
     "styled",
     "warped_pair",
 ]
