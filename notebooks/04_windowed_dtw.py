@@ -16,11 +16,14 @@
 # **Before:** [](#nb-skeleton-clips) · **Time:** 20 s on two cores · **Full run:** the same page with more clips
 
 # %%
+import tempfile
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from tslearn import metrics
 
-from lib import datasets, dtw, plots, transforms
+from lib import datasets, dtw, plots, runs, transforms
 
 # %% tags=["parameters"]
 dataset: str = "synthetic"  # synthetic, nw_ucla, utd_mhad or msr_action3d
@@ -145,6 +148,77 @@ plots.band_sensitivity(
 # If the intervals in [](#fig-band-sensitivity) overlap, the choice is free here, and the cheapest setting will do: a
 # narrow band and long steps.
 #
+# ## How fast?
+#
+# Frame costs are matrix products over the part of the frame matrix that the band touches, and the dynamic programme
+# runs over many pairs side by side. The rows come from `python -m benchmarks.dtw`, which first checks that the
+# libraries agree on the same random walks and then times each on two cores. aeon's band is another one where lengths
+# differ ("mixed lengths"), narrower than ours, so its dot there is for less work and its values were not compared.
+
+# %%
+#| label: fig-dtw-speed
+#| caption: "Seconds per pair of four libraries on the same sequences, two threads each; 75 frames, 75 dimensions and a band of 8 frames, or as the case says."
+timed = runs.studies()["dtw"]
+plots.speed(timed[~timed["case"].str.startswith("growth")]);
+
+# %% tags=["nbval-ignore-output"]
+ours = timed[timed["library"] == "ours"].dropna(subset="speedup").set_index("case")
+ours[["N", "T", "D", "window", "speedup", "peak_share"]].round(2)
+
+# %% [markdown]
+# `speedup` is over the fastest of the three that computes the same; `peak_share` is the arithmetic that the definition
+# needs beside what a large matrix product reaches on the same cores. Time per pair grows with the square of the length
+# where the band is a share of it, and hardly with the number of dimensions until there are a few dozen:
+
+# %%
+#| label: fig-dtw-growth
+#| caption: "Our seconds per pair against frames (band: a tenth of them) and against dimensions (75 frames, band of 8); dashed lines grow by the power they name."
+axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")[1]
+for ax, x, label in zip(axes, "TD", ("frames T", "dimensions D"), strict=True):
+    part = timed[timed["case"] == f"growth {x}"]
+    part = part.assign(**{x: part[x].astype(float)})
+    plots.growth(part, x=x, value="seconds_per_pair", xlabel=label, ylabel="seconds per pair", ax=ax)
+
+# %% [markdown]
+# ## More clips than fit
+#
+# All pairs of 20,000 clips are 200 million alignments, and their matrix has 1.6 GB. With `store=` finished blocks go to
+# a zarr folder; a call that was killed goes on where it stopped and ends with the same bits, and one with other clips or
+# settings is refused. `max_memory` bounds what the call takes beside its input.
+
+# %% tags=["nbval-check-output"]
+with tempfile.TemporaryDirectory() as folder:
+    stored = dtw.pairwise(poses, window_size=4, radius=0.2, store=f"{folder}/distances", max_memory=2e8)
+    again = dtw.pairwise(poses, window_size=4, radius=0.2, store=f"{folder}/distances")  # only opens the folder
+    print(type(again).__name__, again.shape, "chunks of", again.chunks, "equal:", np.array_equal(stored, again))
+
+# %% [markdown]
+# The same call spreads over machines that share nothing but a network. Install the book with its extra `cluster` on
+# each, start a scheduler on one and a worker on every other, and give the call a client:
+#
+# ```
+# dask scheduler                                  # prints its address
+# dask worker tcp://first-machine:8786            # on each of the others
+# ```
+#
+# ```python
+# from distributed import Client
+#
+# dtw.pairwise(sequences, radius=0.2, store="distances", client=Client("tcp://first-machine:8786"), progress=True)
+# ```
+#
+# Under Slurm or another queue, `dask_jobqueue.SLURMCluster(cores=8, memory="16GB").get_client()` is such a client. The
+# sequences go to each worker once, a worker that dies costs the blocks it had in hand, and this process writes the
+# store. On a machine with a GPU, `device="cuda"` gives the same distances.
+#
+# A graph of nearest neighbours needs few of the pairs. `dtw.nearest(sequences, k)` is exact and skips what lower bounds
+# rule out; `method="approximate"` looks at a few per cent of all pairs (`python -m benchmarks.nearest`):
+
+# %% tags=["nbval-ignore-output"]
+searched = runs.studies()["nearest"]
+searched[["method", "N", "seconds", "pairs", "recall", "exponent"]].set_index(["method", "N"])
+
+# %% [markdown]
 # **What this does not show.** These are raw poses, where the body's shape and the view count as much as the movement.
 # The next page warps what a network makes of them. DTW is no metric either: going from *a* to *c* by way of *b* may be
 # shorter than the direct way, which is why the graphs of the next page repair their kernels.

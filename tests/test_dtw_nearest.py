@@ -20,9 +20,10 @@ def graphs():
 
 @pytest.fixture(scope="module")
 def internals():
-    from lib.dtw import _bounds, _nearest, _plan, _sparse, _windows
+    from lib.dtw import _bounds, _known, _nearest, _plan, _sparse, _vectors, _windows
 
-    return {"bounds": _bounds, "nearest": _nearest, "plan": _plan, "sparse": _sparse, "windows": _windows}
+    modules = (_bounds, _known, _nearest, _plan, _sparse, _vectors, _windows)
+    return {module.__name__.rpartition("._")[2]: module for module in modules}
 
 
 @st.composite
@@ -204,7 +205,7 @@ def test_nndescent_gives_the_candidates_of_many(dtw, internals, monkeypatch):
             numba.set_num_threads(1)
 
     monkeypatch.setattr(pynndescent, "NNDescent", StandIn)
-    monkeypatch.setattr(internals["nearest"], "ALL_PAIRS", 0)
+    monkeypatch.setattr(internals["vectors"], "ALL_PAIRS", 0)
     clips = layer_like(140)
     threads = numba.get_num_threads()
     found = dtw.nearest(clips, 2, method="approximate", num_threads=1, seed=3)
@@ -213,7 +214,7 @@ def test_nndescent_gives_the_candidates_of_many(dtw, internals, monkeypatch):
 
 
 def test_a_search_that_finds_too_few_is_filled_up(dtw, internals, rng, monkeypatch):
-    monkeypatch.setattr(internals["nearest"], "_candidates", lambda vectors, *_: np.full((len(vectors), 3), -1))
+    monkeypatch.setattr(internals["vectors"], "candidates", lambda vectors, *_: np.full((len(vectors), 3), -1))
     clips = rng.normal(size=(12, 5, 2))
     found, exact = (dtw.nearest(clips, 4, method=method, num_threads=1) for method in ("approximate", "exact"))
     np.testing.assert_array_equal(found.indices, exact.indices)

@@ -1,26 +1,24 @@
 """The k nearest of every sequence, without the matrix of all pairs."""
 
 import itertools
-import warnings
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, no_type_check
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from jaxtyping import Float32, Int64
 from tqdm.auto import tqdm
 
-from lib.dtw import _bounds, _inputs, _pairwise, _plan
+from lib.dtw import _bounds, _inputs, _pairwise, _plan, _vectors
+from lib.dtw._known import Known
 from lib.dtw._sparse import ROUNDING, TOGETHER, SparseDistances
+from lib.dtw._vectors import ROWS
 from lib.dtw._windows import Options, check_options
 
 METHODS = ("exact", "approximate")
-ROWS = 32  # sequences whose bounds are looked at together
 BATCH = 16  # such blocks between two updates of what is known; not the number of threads, which must change nothing
 USELESS = 0.5  # share of pairs left by the bounds from which all rows of a block are computed together
 LANES = 128  # candidates between two looks at the k-th best
 PRODUCT = 48  # dimensions from which a warping of the sketches first saves more than it costs
-ALL_PAIRS = 4096  # up to so many vectors, comparing all of them takes less time than NNDescent needs to compile
 INTRODUCED = 12  # of the nearest of one sequence are introduced to each other
 ROUNDS, SETTLED = 4, 0.002  # of refinement at most; share of changed neighbours below which it stops
 
@@ -146,10 +144,10 @@ class _Search:
         self.exponent, self.wide = scaling.exponent, sequences[0].shape[1] >= PRODUCT
         sketches = _bounds.sketch(sequences, scaling, options)
         vectors = _bounds.embed(sketches)
-        self.order = _by_locality(vectors, sketches.counts)
+        self.order = _vectors.by_locality(vectors, sketches.counts)
         self.vectors, self.sketches = vectors[self.order], sketches.take(self.order)
         self.true = SparseDistances([sequences[index] for index in self.order], scaling, options)
-        self.known = _Known(self.count, k)
+        self.known = Known(self.count, k)
         self.num_pairs = 0
 
     def compute(self, rows, columns, known):
@@ -196,7 +194,7 @@ class _Search:
     def exact(self, bar):
         """Make every pair known that could be among the k nearest of either side."""
         bar.reset(self.count * (self.count - 1) // 2)
-        seeds = _closest_vectors(self.vectors, min(self.k + 6, self.count - 1), self.run)
+        seeds = _vectors.closest(self.vectors, min(self.k + 6, self.count - 1), self.run)
         self.num_pairs = self.compute(np.repeat(np.arange(self.count), seeds.shape[1]), seeds.ravel(), self.known)
         partners = self.known.partners()
         bounds = _bounds.Bounds(self.sketches, self.options, self.exponent)
@@ -273,7 +271,7 @@ class _Search:
     def approximate(self, bar):
         """Make candidates' distances known, then those of candidates' candidates."""
         wanted = min(max(2 * self.k, self.k + 15), self.count - 1)
-        candidates = _candidates(self.vectors, wanted, self.seed, self.run)
+        candidates = _vectors.candidates(self.vectors, wanted, self.seed, self.run)
         rows, columns = np.nonzero(candidates >= 0)[0], candidates[candidates >= 0]
         self._add(rows, columns, bar)
         for row in np.flatnonzero(self.known.indices[:, -1] < 0):  # the search gave it too few
@@ -291,126 +289,6 @@ class _Search:
         bar.update(computed)
 
 
-class _Known:
-    """Distances of unordered pairs (keys: lower index * N + higher index), and the k nearest they make."""
-
-    def __init__(self, count, k):
-        self.count = count
-        self.keys, self.values = np.empty(0, np.int64), np.empty(0, np.float32)
-        self.fresh = []
-        self.best, self.indices = np.full((count, k), np.inf, np.float32), np.full((count, k), -1)
-
-    def add(self, rows, columns, values, only_near=False):
-        """Add pairs; with `only_near` just those that may be among the k nearest of either side."""
-        apart = rows != columns
-        if only_near:
-            limits = self.limits() * (1 + ROUNDING)
-            apart &= values <= np.maximum(limits[rows], limits[columns])
-        rows, columns, values = rows[apart], columns[apart], values[apart]
-        _insert(self.best, self.indices, rows, columns, values)
-        self.fresh.append((self._keys_of(rows, columns), values))
-
-    def limits(self):
-        """(N,) distances above which nothing can be among the k nearest, rounding included."""
-        return self.best[:, -1].astype(np.float64) * (1 + ROUNDING)
-
-    def links(self):
-        """(N k,) one number for each sequence and neighbour."""
-        return (np.arange(self.count)[:, None] * self.count + self.indices).ravel()
-
-    def missing(self, rows, columns):
-        """Sorted keys of pairs, each once, that are not known and not of a sequence with itself."""
-        self._merge()
-        keys = np.sort(self._keys_of(rows[rows != columns], columns[rows != columns]))
-        keys = keys[np.diff(keys, prepend=-1) > 0]
-        if not len(self.keys):
-            return keys
-        return keys[self.keys[np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)] != keys]
-
-    def look_up(self, rows, columns):
-        """Distances of known pairs; 0 of a sequence from itself."""
-        self._merge()
-        places = np.searchsorted(self.keys, self._keys_of(rows, columns))
-        return np.where(rows == columns, np.float32(0), self.values[np.minimum(places, len(self.keys) - 1)])
-
-    def that_matter(self):
-        """(rows, columns, values) of pairs that may be among the k nearest of their row, by row."""
-        self._merge()
-        low, high = self.keys // self.count, self.keys % self.count
-        rows, columns, values = (np.concatenate(pair) for pair in ((low, high), (high, low), (self.values,) * 2))
-        near = values <= (self.limits() * (1 + ROUNDING))[rows]
-        rows, columns, values = rows[near], columns[near], values[near]
-        order = np.argsort(rows, kind="stable")
-        return rows[order], columns[order], values[order]
-
-    def partners(self):
-        """Everybody known to each sequence."""
-        self._merge()
-        low, high = self.keys // self.count, self.keys % self.count
-        rows, columns = np.concatenate([low, high]), np.concatenate([high, low])
-        order = np.argsort(rows, kind="stable")
-        return np.split(columns[order], np.searchsorted(rows[order], np.arange(1, self.count)))
-
-    def _keys_of(self, rows, columns):
-        return np.minimum(rows, columns).astype(np.int64) * self.count + np.maximum(rows, columns)
-
-    def _merge(self):
-        if self.fresh:
-            keys = np.concatenate([self.keys, *(keys for keys, _ in self.fresh)])
-            values = np.concatenate([self.values, *(values for _, values in self.fresh)])
-            order = np.argsort(keys, kind="stable")
-            order = order[np.diff(keys[order], prepend=-1) > 0]
-            self.keys, self.values, self.fresh = keys[order], values[order], []
-
-
-def _closest_vectors(vectors, k, run):
-    """(N, k) nearest others by Euclidean distance, from all pairs of vectors; in no order."""
-    norms = np.einsum("nd,nd->n", vectors, vectors)
-
-    def chunk(start):
-        distances = norms - 2 * (vectors[start : start + 256] @ vectors.T)
-        distances[np.arange(len(distances)), start + np.arange(len(distances))] = np.inf
-        return np.argpartition(distances, k - 1, axis=1)[:, :k]
-
-    return np.concatenate(list(run(chunk, range(0, len(vectors), 256))))
-
-
-def _candidates(vectors, k, seed, run):
-    """(N, k) near others by Euclidean distance; -1 where none was found."""
-    if len(vectors) <= max(ALL_PAIRS, 4 * k):
-        return _closest_vectors(vectors, k, run)
-    threads = numba.get_num_threads()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from pynndescent import NNDescent  # seconds to import: only where it is used
-
-            # one thread, whatever the caller's number, so that the result cannot depend on it
-            index = NNDescent(vectors, n_neighbors=k + 1, random_state=int(seed), n_jobs=1)
-            found = index.neighbor_graph[0].astype(np.int64)
-    finally:
-        numba.set_num_threads(threads)
-    found[found == np.arange(len(vectors))[:, None]] = -1
-    return found
-
-
-def _by_locality(vectors, counts):
-    """Order of all sequences: by windows, then so that neighbours in the order are near each other."""
-    parts = []
-    for n in np.unique(counts):
-        stack = [np.flatnonzero(counts == n)]
-        while stack:
-            part = stack.pop()
-            if len(part) <= ROWS:
-                parts.append(part)
-                continue
-            axis = vectors[part].var(axis=0).argmax()
-            part = part[np.argsort(vectors[part, axis], kind="stable")]
-            half = ROWS * -(-len(part) // (2 * ROWS))
-            stack += [part[half:], part[:half]]
-    return np.concatenate(parts)
-
-
 def _batches(counts):
     """Blocks of rows of one length, some at a time: (windows, blocks)."""
     edges = np.concatenate([[0], np.flatnonzero(np.diff(counts)) + 1, [len(counts)]])
@@ -418,26 +296,3 @@ def _batches(counts):
         blocks = [np.arange(start, min(start + ROWS, stop)) for start in range(first, stop, ROWS)]
         for start in range(0, len(blocks), BATCH):
             yield int(counts[first]), blocks[start : start + BATCH]
-
-
-# `no_type_check` keeps the tests' typing hook off the kernel, which Numba could not compile through a wrapper.
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _insert(best, indices, rows, columns, values):
-    """Enter pairs into the sorted lists (N, k) of both sides; nobody twice, else the k-th best would be too good."""
-    k = best.shape[1]
-    for p in range(values.size):
-        for side in range(2):
-            i, j = (rows[p], columns[p]) if side == 0 else (columns[p], rows[p])
-            if values[p] >= best[i, k - 1]:
-                continue
-            there = False
-            for place in range(k):
-                there = there or indices[i, place] == j
-            if there:
-                continue
-            place = k - 1
-            while place > 0 and best[i, place - 1] > values[p]:
-                best[i, place], indices[i, place] = best[i, place - 1], indices[i, place - 1]
-                place -= 1
-            best[i, place], indices[i, place] = values[p], j
