@@ -20,9 +20,9 @@ def graphs():
 
 @pytest.fixture(scope="module")
 def internals():
-    from lib.dtw import _bounds, _known, _nearest, _plan, _sparse, _vectors, _windows
+    from lib.dtw import _bounds, _nearest, _plan, _sparse, _vectors, _windows
 
-    modules = (_bounds, _known, _nearest, _plan, _sparse, _vectors, _windows)
+    modules = (_bounds, _nearest, _plan, _sparse, _vectors, _windows)
     return {module.__name__.rpartition("._")[2]: module for module in modules}
 
 
