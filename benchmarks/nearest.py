@@ -2,8 +2,9 @@
 
     python -m benchmarks.nearest                 2,000 to 20,000 clips; writes data/results/nearest.csv
     python -m benchmarks.nearest --sizes 2000 5000 --dry-run
+    python -m benchmarks.nearest --dataset nw_ucla       every layer of a trained network instead
 
-Features are made up, but built as a layer's are: a few smooth latent paths per class, warped in time and bent by each
+Made-up features are built as a layer's are: a few smooth latent paths per class, warped in time and bent by each
 clip, through a random matrix and a ReLU, with noise. Recall is against exact neighbours of some clips, found by
 `pairwise` of those against all; "pairs" is the share of all N (N - 1) / 2 that was computed, the exponent is that of
 seconds between two sizes. The first call of the approximate search in a process also compiles NNDescent; that time is
@@ -11,31 +12,18 @@ given apart, in a row of its own.
 """
 
 import argparse
-import csv
 import os
 import subprocess
 import time
 from datetime import UTC, datetime
 
 import numpy as np
+import pandas as pd
 
-from lib import dtw, paths
+from lib import datasets, dtw, execution, paths, recipes
+from lib.features import extract
 
-COLUMNS = [
-    "method",
-    "N",
-    "T",
-    "D",
-    "radius",
-    "k",
-    "seconds",
-    "pairs",
-    "recall",
-    "exponent",
-    "threads",
-    "commit",
-    "date",
-]
+MEASURED = ("seconds", "pairs", "recall", "exponent")
 
 
 def layer_features(num_clips: int, num_frames: int, num_dims: int, seed: int, num_classes: int = 60) -> np.ndarray:
@@ -58,18 +46,85 @@ def layer_features(num_clips: int, num_frames: int, num_dims: int, seed: int, nu
 
 def recall_of(found: dtw.Nearest, features, choices, num_queries: int, seed: int) -> float:
     """Share of the true neighbours of some clips that were found."""
-    queries = np.random.default_rng(seed).choice(len(features), num_queries, replace=False)
-    distances = dtw.pairwise(features[queries], features, **choices)
-    distances[np.arange(num_queries), queries] = np.inf
+    queries = np.random.default_rng(seed).choice(len(features), min(num_queries, len(features)), replace=False)
+    distances = dtw.pairwise([features[query] for query in queries], features, **choices)
+    distances[np.arange(len(queries)), queries] = np.inf
     k = found.indices.shape[1]
     true = np.argpartition(distances, k - 1, axis=1)[:, :k]
     return float(np.mean([len(np.intersect1d(a, b)) / k for a, b in zip(true, found.indices[queries], strict=True)]))
+
+
+class Table:
+    """Rows of the results file, printed as they come."""
+
+    def __init__(self, args):
+        command = ["git", "rev-parse", "--short=12", "HEAD"]
+        commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        self.origin = {"threads": args.threads, "commit": commit}
+        self.origin["date"] = datetime.now(UTC).isoformat(timespec="seconds")
+        self.common, self.rows, self.before = {"radius": args.radius, "k": args.k}, [], {}
+
+    def add(self, features, method, shape, seconds, pairs=None, recall=None):
+        """Add a row; `shape` is (N, T, D), `pairs` how many were computed."""
+        n, before = shape[0], self.before.get(method)
+        row = {"features": features, "method": method, **dict(zip("NTD", shape, strict=True)), **self.common}
+        row["seconds"] = f"{seconds:.2f}"
+        row["pairs"] = "" if pairs is None else f"{pairs / (n * (n - 1) / 2):.4f}"
+        row["recall"] = "" if recall is None else f"{recall:.4f}"
+        row["exponent"] = ""
+        if before and before[0] < n:
+            row["exponent"] = f"{np.log(seconds / before[1]) / np.log(n / before[0]):.2f}"
+        self.before[method] = n, seconds
+        self.rows.append(row | self.origin)
+        print("  ".join(f"{row[name] or '-':>12}" for name in ("features", "method", "N", *MEASURED)))
+
+
+def grow(table: Table, args, choices) -> None:
+    """Time every size of made-up features."""
+    warm = layer_features(64, args.frames, args.dims, args.seed)
+    for method in args.methods:
+        dtw.nearest(warm, args.k, method=method, **choices)
+    if "approximate" in args.methods:
+        start = time.perf_counter()
+        dtw.nearest(layer_features(4200, 2, 1, args.seed), args.k, method="approximate", num_threads=args.threads)
+        table.add("made up", "compile", (4200, 2, 1), time.perf_counter() - start)
+    for n in sorted(args.sizes):
+        features, shape = layer_features(n, args.frames, args.dims, args.seed), (n, args.frames, args.dims)
+        for method in args.methods:
+            if method == "exact" and n > args.exact_up_to:
+                continue
+            start = time.perf_counter()
+            found = dtw.nearest(features, args.k, method=method, seed=args.seed, **choices)
+            seconds = time.perf_counter() - start
+            table.add(
+                "made up", method, shape, seconds, found.num_pairs, recall_of(found, features, choices, 200, args.seed)
+            )
+        queries = min(n, 100)  # what every pair would take
+        start = time.perf_counter()
+        dtw.pairwise(features[:queries], features, **choices)
+        table.add("made up", "all pairs", shape, (time.perf_counter() - start) * (n - 1) / 2 / queries)
+
+
+def of_layers(table: Table, args, choices) -> None:
+    """Search every layer of the network that the dataset's recipe trains, on all clips of the dataset."""
+    recipe = recipes.get(args.dataset)
+    train, clips = (recipe.prepare(datasets.load(args.dataset, split=split)) for split in ("train", None))
+    network, _ = recipe.fit(train, args.seed)
+    for layer, features in extract(network, clips, progress=True).items():
+        shape = (len(features), *features[0].shape)
+        for method in args.methods:
+            start = time.perf_counter()
+            found = dtw.nearest(features, args.k, method=method, seed=args.seed, **choices)
+            seconds = time.perf_counter() - start
+            recall = recall_of(found, features, choices, 200, args.seed)
+            table.add(f"{args.dataset} {layer}", method, shape, seconds, found.num_pairs, recall)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[2000, 5000, 10000, 20000])
     parser.add_argument("--methods", nargs="+", default=["approximate", "exact"])
+    parser.add_argument("--dataset", help="search the layers of this dataset's trained network instead of made-up ones")
     parser.add_argument("--frames", type=int, default=30)
     parser.add_argument("--dims", type=int, default=16)
     parser.add_argument("--radius", type=int, default=4)
@@ -79,49 +134,17 @@ def main() -> None:
     parser.add_argument("--exact-up-to", type=int, default=20000, help="largest N of the exact search")
     parser.add_argument("--dry-run", action="store_true", help="print only")
     args = parser.parse_args()
-    choices = {"radius": args.radius, "num_threads": args.threads}
-    stamp = datetime.now(UTC).isoformat(timespec="seconds")
-    command = ["git", "rev-parse", "--short=12", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    print(f"T={args.frames} D={args.dims} radius={args.radius} k={args.k}, load average {os.getloadavg()[0]:.1f}")
-
-    rows, before = [], {}
-
-    def report(method, n, seconds, pairs="", recall=""):
-        exponent = ""
-        if method in before:
-            exponent = f"{np.log(seconds / before[method][1]) / np.log(n / before[method][0]):.2f}"
-        before[method] = n, seconds
-        values = (method, n, args.frames, args.dims, args.radius, args.k, f"{seconds:.2f}", pairs, recall, exponent)
-        rows.append(dict(zip(COLUMNS, (*values, args.threads, commit, stamp), strict=True)))
-        print(f"  {method:12s} N={n:6d} {seconds:8.2f} s  pairs {pairs or '-':8s} recall {recall or '-':6s} {exponent}")
-
-    warm = layer_features(64, args.frames, args.dims, args.seed)
-    for method in args.methods:
-        dtw.nearest(warm, args.k, method=method, **choices)
-    if "approximate" in args.methods:
-        start = time.perf_counter()
-        dtw.nearest(layer_features(4200, 2, 1, args.seed), args.k, method="approximate", num_threads=args.threads)
-        report("compile", 4200, time.perf_counter() - start)
-    for n in sorted(args.sizes):
-        features = layer_features(n, args.frames, args.dims, args.seed)
-        for method in args.methods:
-            if method == "exact" and n > args.exact_up_to:
-                continue
-            start = time.perf_counter()
-            found = dtw.nearest(features, args.k, method=method, seed=args.seed, **choices)
-            seconds = time.perf_counter() - start
-            recall = recall_of(found, features, choices, min(n, 200), args.seed)
-            report(method, n, seconds, f"{found.num_pairs / (n * (n - 1) / 2):.4f}", f"{recall:.4f}")
-        queries = min(n, 100)  # what every pair would take
-        start = time.perf_counter()
-        dtw.pairwise(features[:queries], features, **choices)
-        report("all pairs", n, (time.perf_counter() - start) * (n - 1) / 2 / queries)
+    print(f"radius={args.radius} k={args.k}, load average {os.getloadavg()[0]:.1f}")
+    table, choices = Table(args), {"radius": args.radius, "num_threads": args.threads}
+    (of_layers if args.dataset else grow)(table, args, choices)
     if not args.dry_run:
-        with open(paths.RESULTS / "nearest.csv", "w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
+        kind = args.dataset or "made up"
+        path = paths.RESULTS / "nearest.csv"
+        fresh = pd.DataFrame(table.rows)
+        if path.exists():  # rows of the other kinds stay
+            old = pd.read_csv(path, dtype=str)
+            fresh = pd.concat([old[~old["features"].str.startswith(kind)], fresh.astype(str)])
+        execution.write_whole(path, fresh.to_csv(index=False))
 
 
 if __name__ == "__main__":
