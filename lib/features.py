@@ -18,12 +18,13 @@ POOLS = {"none": None, "joints": 3, "channels": 1}  # axis of (P, C, T, V) that 
 
 
 @contextmanager
-def capture(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, torch.Tensor]]:
+def capture(model: nn.Module, layers: Sequence[str], *, guard: bool = False) -> Iterator[dict[str, torch.Tensor]]:
     """Collect the outputs of modules by name while the context is open.
 
     Yields a dict that each forward pass fills, in the order in which the layers ran. Tensors are the module's own
     outputs, attached to the graph if there is one. On leaving, also by an error, every hook is gone; modes, gradient
-    flags and inputs are never touched.
+    flags and inputs are never touched. With `guard` the rest of the network gets a copy, so that an activation which
+    works in place cannot overwrite what was collected.
     """
     modules = dict(model.named_modules())
     if unknown := [name for name in layers if name not in modules]:
@@ -35,6 +36,7 @@ def capture(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, torch
         def hook(module, inputs, output):
             outputs.pop(name, None)
             outputs[name] = output
+            return output.clone() if guard else None
 
         return hook
 
