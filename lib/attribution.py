@@ -1,0 +1,83 @@
+"""Other answers to "which joints and frames?", beside GradCAM: captum's methods, and two that ignore the network.
+
+All return (N, M, T, V) float32 at the input's frames; padded frames and absent persons are 0. Where a method needs
+something to compare with, that is a body that holds still: every joint at its mean place over the clip.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from lib.clips import Batch
+from lib.models.layers import evaluation_mode, frame_mask
+
+
+def still(batch: Batch) -> torch.Tensor:
+    """Coordinates without movement, (N, C, T, V, M): every joint stays at its mean over the clip's true frames."""
+    mask = _frames(batch)
+    mean = (batch.x * mask).sum(dim=2, keepdim=True) / mask.sum(dim=2, keepdim=True)
+    return mean * mask
+
+
+def integrated_gradients(
+    model: nn.Module, batch: Batch, target: torch.Tensor, *, num_steps: int = 16
+) -> Float[np.ndarray, "N M T V"]:
+    """Integrate gradients from the still body to the clip (Sundararajan et al. 2017), by captum; channels added up."""
+    from captum.attr import IntegratedGradients
+
+    with evaluation_mode(model):
+        found = IntegratedGradients(model).attribute(
+            batch.x,
+            baselines=still(batch),
+            target=target,
+            additional_forward_args=(batch.lengths, batch.present),
+            n_steps=num_steps,
+            internal_batch_size=4 * len(batch.labels),
+        )
+    return _by_joint(found, batch)
+
+
+def occlusion(model: nn.Module, batch: Batch, target: torch.Tensor) -> Float[np.ndarray, "N M T V"]:
+    """Loss of score when one joint of one person holds still, by captum's ablation; the same number in every frame."""
+    from captum.attr import FeatureAblation
+
+    V, M = batch.x.shape[3:]
+    groups = torch.arange(V * M, device=batch.x.device).view(1, 1, 1, V, M)
+    with evaluation_mode(model), torch.no_grad():
+        found = FeatureAblation(model).attribute(
+            batch.x,
+            baselines=still(batch),
+            target=target,
+            additional_forward_args=(batch.lengths, batch.present),
+            feature_mask=groups,
+            perturbations_per_eval=V,
+        )
+    return _by_joint(found / batch.x.shape[1], batch)
+
+
+def motion_energy(batch: Batch) -> Float[np.ndarray, "N M T V"]:
+    """Squared speed of every joint: what moves is important. Knows no network."""
+    steps = torch.zeros_like(batch.x)
+    mask = _frames(batch)
+    steps[:, :, 1:] = batch.x.diff(dim=2) * mask[:, :, 1:]
+    return _by_joint(steps.square(), batch)
+
+
+def random(batch: Batch, rng: np.random.Generator) -> Float[np.ndarray, "N M T V"]:
+    """Noise, one number per joint plus one per frame, so that neither ranking is an average of many."""
+    N, _, T, V, M = batch.x.shape
+    noise = rng.uniform(size=(N, M, 1, V)) + rng.uniform(size=(N, 1, T, 1))
+    return _by_joint(torch.as_tensor(noise.transpose(0, 2, 3, 1), dtype=torch.float32)[:, None], batch)
+
+
+def _frames(batch: Batch) -> torch.Tensor:
+    """(N, 1, T, 1, 1) ones on true frames."""
+    mask = frame_mask(batch.lengths, batch.x.shape[2])
+    return batch.x.new_ones(len(batch.labels), 1, batch.x.shape[2], 1, 1) if mask is None else mask[..., None]
+
+
+def _by_joint(values: torch.Tensor, batch: Batch) -> np.ndarray:
+    """(N, C, T, V, M) added up over channels to (N, M, T, V), zero where nobody is."""
+    values = values.detach().cpu() * _frames(batch).cpu() * batch.present.cpu()[:, None, None, None]
+    return values.sum(dim=1).permute(0, 3, 1, 2).float().numpy()
