@@ -10,7 +10,22 @@ from jaxtyping import Float
 from torch import nn
 
 from lib.clips import Batch
+from lib.gradcam import gradcam, upsample_time
 from lib.models.layers import evaluation_mode, frame_mask
+
+
+def every(
+    model: nn.Module, batch: Batch, target: torch.Tensor, rng: np.random.Generator
+) -> dict[str, Float[np.ndarray, "N M T V"]]:
+    """GradCAM of every layer, brought to the input's frames, and all methods of this module, by name."""
+    maps = gradcam(model, batch, target=target)
+    found = {name: upsample_time(part, model.layer_strides[name], batch.lengths.numpy()) for name, part in maps.items()}
+    return found | {
+        "integrated gradients": integrated_gradients(model, batch, target),
+        "occlusion": occlusion(model, batch, target),
+        "motion energy": motion_energy(batch),
+        "random": random(batch, rng),
+    }
 
 
 def still(batch: Batch) -> torch.Tensor:

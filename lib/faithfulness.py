@@ -16,14 +16,61 @@ from jaxtyping import Bool, Float
 from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score
 from torch import nn
+from tqdm.auto import tqdm
 
 from lib.attribution import still
-from lib.clips import Batch
+from lib.clips import Batch, ClipSet
 from lib.features import capture
 from lib.models.layers import evaluation_mode
 from lib.skeletons import Skeleton
 
 UNITS = ("joints", "frames")
+
+
+def measure(
+    model: nn.Module,
+    clips: ClipSet,
+    explain: Callable[[Batch, torch.Tensor], dict[str, Float[np.ndarray, "N M T V"]]],
+    *,
+    rng: np.random.Generator,
+    num_steps: int = 10,
+    num_draws: int = 2,
+    batch_size: int = 64,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Measure every method that `explain` returns on every clip, for the class that the network predicts.
+
+    Returns
+    -------
+    Rows of ``clip`` (position), ``method``, ``measure`` and ``value``. Measures: areas of deletion and insertion by
+    joints and by frames, ``pgi``, ``pgu``, and, where the clips know their decisive joints, those of `planted_truth`.
+    All methods of a clip are measured on the same clip, so that differences are paired.
+    """
+    rows, starts = [], range(0, len(clips), batch_size)
+    for start in tqdm(starts, desc="faithfulness", unit="batch", disable=not progress):
+        places = np.arange(start, min(start + batch_size, len(clips)))
+        batch = clips.batch(places)
+        with torch.inference_mode(), evaluation_mode(model):
+            target = model(batch.x, batch.lengths, batch.present).argmax(dim=1)
+        for method, importance in explain(batch, target).items():
+            found = {}
+            for by in UNITS:
+                for name, insert in (("deletion", False), ("insertion", True)):
+                    steps = {"by": by, "insert": insert, "num_steps": num_steps}
+                    found[f"{name} by {by}"] = curve(model, batch, importance, target, **steps).area
+            gap = prediction_gap(model, batch, importance, target, clips.skeleton, rng, num_draws=num_draws)
+            found |= gap._asdict()
+            if clips.truth is not None:
+                truth = np.zeros(importance.shape, bool)
+                for n, place in enumerate(places):
+                    own = clips[place].truth.transpose(1, 0, 2)  # (M, T, V)
+                    truth[n, : own.shape[0], : own.shape[1]] = own
+                found |= planted_truth(importance, truth, batch).add_prefix("truth ").to_dict("series")
+            for name, values in found.items():
+                rows.append(
+                    pd.DataFrame({"clip": places, "method": method, "measure": name, "value": np.asarray(values)})
+                )
+    return pd.concat(rows, ignore_index=True)
 
 
 class Curve(NamedTuple):

@@ -99,6 +99,13 @@ def ring(count):
     return sparse.csr_array(ones + ones.T)
 
 
+def trust_rows():
+    rows = pd.DataFrame(
+        {"method": ["layers.0", "layers.1", "random", "motion"] * 2, "measure": ["deletion"] * 4 + ["pgi"] * 4}
+    )
+    return rows.assign(value=np.linspace(0.1, 0.8, 8), low=0.0, high=0.9)
+
+
 def ax_calls(rng, skeleton):
     """Name -> (positional arguments, keywords) for every function with one axes."""
     path = np.array([[0, 0], [1, 1], [2, 1], [3, 2]])
@@ -120,6 +127,7 @@ def ax_calls(rng, skeleton):
         "smoothness_by_class": ((class_rows(rng.uniform(size=(4, 3))), NAMES), {"relative": True}),
         "neighbors_by_layer": (({"0": rng.integers(1, 9, 30), "1": rng.integers(1, 9, 30)},), {"candidates": 10}),
         "graph_embedding": ((ring(30), labels, NAMES), {}),
+        "class_importance": ((rng.uniform(size=(3, 5)), NAMES, list("vwxyz")), {}),
         "speed": ((times,), {}),
         "growth": ((times,), {"x": "N", "value": "seconds_per_pair", "series": "library"}),
     }
@@ -129,6 +137,7 @@ def figure_calls(rng, skeleton):
     """Name -> (positional arguments, number of panels) for every function with several axes."""
     return {
         "joint_trajectories": ((clip(rng), skeleton), 3),
+        "trust_by_layer": ((trust_rows(), ["layers.0", "layers.1"], ["deletion", "pgi"]), 2),
         "learning_curves": ((history(),), 2),
         "smoothness_by_layer": ((smoothness_rows(),), 2),
         "graph_layers": (({"0": ring(9), "1": ring(9)}, np.arange(9) % 3, NAMES), 2),

@@ -6,6 +6,7 @@ here shows, saves or closes a figure, changes rcParams, or modifies what it is g
 
 from lib.plots.alignment import alignment, band_sensitivity, warped_pair
 from lib.plots.animation import Animation, pose_animation, pose_animations
+from lib.plots.explanation import class_importance, trust_by_layer
 from lib.plots.geometry import neighbors_by_layer, smoothness_by_class, smoothness_by_layer
 from lib.plots.graph import graph_embedding, graph_layers
 from lib.plots.layout import spectral_layout
@@ -22,6 +23,7 @@ __all__ = [
     "alignment",
     "band_sensitivity",
     "class_counts",
+    "class_importance",
     "class_style",
     "clip_lengths",
     "confusion",
@@ -42,5 +44,6 @@ __all__ = [
     "spectral_layout",
     "speed",
     "styled",
+    "trust_by_layer",
     "warped_pair",
 ]
