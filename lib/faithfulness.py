@@ -50,7 +50,7 @@ def measure(
     for start in tqdm(starts, desc="faithfulness", unit="batch", disable=not progress):
         places = np.arange(start, min(start + batch_size, len(clips)))
         batch = clips.batch(places)
-        with torch.inference_mode(), evaluation_mode(model):
+        with torch.no_grad(), evaluation_mode(model):
             target = model(batch.x, batch.lengths, batch.present).argmax(dim=1)
         for method, importance in explain(batch, target).items():
             found = {}

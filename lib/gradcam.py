@@ -65,7 +65,8 @@ def gradcam(
     x = batch.x.detach().clone().requires_grad_(True)
     with torch.enable_grad(), evaluation_mode(model), capture(model, names, guard=True) as outputs:
         scores = model(x, batch.lengths, batch.present)
-        chosen = scores.gather(1, _targets(target, scores, batch.labels)[:, None]).sum()
+        index = _targets(target, scores, batch.labels).clone()  # it may come from inference mode
+        chosen = scores.gather(1, index[:, None]).sum()
         found = [outputs[name] for name in names]
         slopes = torch.autograd.grad(chosen, found)
     with torch.no_grad():

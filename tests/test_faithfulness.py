@@ -261,3 +261,25 @@ def test_where_everything_decides_nothing_can_be_scored(rng):
     assert found.isna()["joints"].tolist() == [True, False, True]
     assert found.isna()["frames"].tolist() == [True, True, True]
     assert found.isna()["pointing"].tolist() == [False, False, True]
+
+
+# --- everything at once ---------------------------------------------------------------------------------------------
+
+
+def test_every_method_is_measured_on_every_clip(rng):
+    from functools import partial
+
+    from lib import datasets
+
+    clips = datasets.load("synthetic", split="test", limit=5, seed=3)
+    net = models.build("stgcn", num_classes=len(clips.class_names), skeleton=clips.skeleton, in_channels=3, width=0.125)
+    explain = partial(attribution.every, net, rng=rng)
+    table = faithfulness.measure(net, clips, explain, rng=rng, num_steps=2, num_draws=1, batch_size=2)
+    methods = [*net.layer_names, "integrated gradients", "occlusion", "motion energy", "random"]
+    measures = [f"{name} by {by}" for by in ("joints", "frames") for name in ("deletion", "insertion")]
+    measures += ["pgi", "pgu", "truth joints", "truth frames", "truth pointing", "truth joints_chance"]
+    assert set(table["method"]) == set(methods)
+    assert set(measures) <= set(table["measure"])
+    assert all(sorted(part) == [0, 1, 2, 3, 4] for _, part in table.groupby(["method", "measure"])["clip"])
+    assert table[~table["measure"].str.startswith("truth")]["value"].notna().all()
+    assert net.training
