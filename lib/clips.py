@@ -1,5 +1,6 @@
 """Clips of any length and person count in one array, and the padded batches that networks read."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -274,6 +275,14 @@ class ClipSet:
             for name in ("starts", "lengths", "num_persons", "present", "labels", "subjects", "views")
         }
         return replace(self, names=tuple(self.names[i] for i in indices), **picked)
+
+    def digest(self) -> str:
+        """16 hexadecimal digits that stand for coordinates, presence, lengths, labels and class names."""
+        digest = hashlib.sha256()
+        for clip in self:
+            digest.update(np.ascontiguousarray(clip.x).tobytes() + clip.present.tobytes())
+        digest.update(repr((self.lengths.tolist(), self.labels.tolist(), self.class_names)).encode())
+        return digest.hexdigest()[:16]
 
     def batch(self, indices: ArrayLike) -> Batch:
         """Clips at `indices` padded to one shape."""

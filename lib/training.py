@@ -157,8 +157,8 @@ def fit(
 def predict(model: nn.Module, clips: ClipSet, *, config: TrainConfig | None = None, passes: int = 1) -> np.ndarray:
     """Logits (N, classes) float32 in evaluation mode, where the model is; batch_size and precision from `config`.
 
-    One pass sees the clips as they are. More average class probabilities over that many passes of clips turned and
-    cropped at random as in training (test-time augmentation, always the same draws); their logarithm is returned.
+    One pass sees the clips as they are. More average class probabilities over that many passes of clips changed at
+    random as `config` says for training (test-time augmentation, always the same draws); their logarithm is returned.
     """
     config = config or TrainConfig()
     if passes < 1:
@@ -192,8 +192,10 @@ def calibrate_norms(model: nn.Module, clips: ClipSet, *, batch_size: int = 64) -
 
     A fresh network normalises by mean 0 and variance 1, that is, not at all. As an untrained baseline it then differs
     from a trained one in more than its weights, so its statistics are measured here: each layer's mean over all
-    batches, weights untouched.
+    batches, weights untouched. Batches are mixed, always the same way: clips of one class side by side would hide what
+    varies between classes.
     """
+    order = np.random.default_rng(0).permutation(len(clips))
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     before = [norm.momentum for norm in norms]
     device = next(model.parameters()).device
@@ -201,10 +203,10 @@ def calibrate_norms(model: nn.Module, clips: ClipSet, *, batch_size: int = 64) -
         for norm in norms:
             norm.train()
         try:
-            for index, batch in enumerate(clips.batches(batch_size)):
+            for index, start in enumerate(range(0, len(clips), batch_size)):
                 for norm in norms:
                     norm.momentum = 1 / (index + 1)
-                model(*batch.to(device)[:3])
+                model(*clips.batch(order[start : start + batch_size]).to(device)[:3])
         finally:
             for norm, momentum in zip(norms, before, strict=True):
                 norm.momentum = momentum
@@ -272,10 +274,6 @@ def _modes_restored(model: nn.Module) -> Iterator[None]:
 def _identity(model: nn.Module, train: ClipSet, config: TrainConfig) -> dict[str, str]:
     """Collect what a checkpoint must agree with before training may go on from it."""
     config_text = {f.name: str(getattr(config, f.name)) for f in fields(config) if f.name != "device"}
-    digest = hashlib.sha256()
-    for clip in train:
-        digest.update(np.ascontiguousarray(clip.x).tobytes() + clip.present.tobytes())
-    digest.update(repr((train.lengths.tolist(), train.labels.tolist(), train.class_names)).encode())
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     structure = hashlib.sha256(f"{model!r} {shapes}".encode())
     for name, value in model.named_buffers():
@@ -283,7 +281,7 @@ def _identity(model: nn.Module, train: ClipSet, config: TrainConfig) -> dict[str
             structure.update(value.cpu().numpy().tobytes())
     return config_text | {
         "model": f"{type(model).__name__} {structure.hexdigest()[:16]}",
-        "clips": digest.hexdigest()[:16],
+        "clips": train.digest(),
     }
 
 
