@@ -1,5 +1,6 @@
 """Layer outputs out of a network: torch in, one NumPy sequence per clip out."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -86,6 +87,8 @@ def extract(
     names = tuple(layers) if layers is not None else model.layer_names
     if unknown := [name for name in names if name not in model.layer_strides]:
         raise ValueError(f"no layers {unknown} in {type(model).__name__}; it has {list(model.layer_strides)}")
+    if len(clips) == 0:
+        raise ValueError("clips: empty set; needed at least one clip")
     if store is None:
         return _extract(model, clips, names, pool, batch_size, None, progress)
     store = Path(store)
@@ -95,6 +98,9 @@ def extract(
     partial = Path(tempfile.mkdtemp(prefix=f".{store.name}-", dir=store.parent))
     try:
         _extract(model, clips, names, pool, batch_size, partial, progress)
+        umask = os.umask(0)
+        os.umask(umask)
+        partial.chmod(0o777 & ~umask)  # mkdtemp's folders are for one user only
         partial.rename(store)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

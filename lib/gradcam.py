@@ -95,11 +95,13 @@ def _targets(target, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor
 def _maps(features: torch.Tensor, slopes: torch.Tensor, batch: Batch, stride: int) -> np.ndarray:
     """(P, C, T_l, V) features of present persons and their slopes to (N, M, T_l, V) maps."""
     N, M = batch.present.shape
+    if len(features) == N * M:  # a network that also computes empty slots
+        features, slopes = features[batch.present.flatten()], slopes[batch.present.flatten()]
     lengths = strided_lengths(batch.lengths, stride)[batch.present.nonzero()[:, 0]]
     mask = frame_mask(lengths, features.shape[2])
     if mask is None:
         weights = slopes.mean(dim=(2, 3))
-    else:  # slopes are zero where frames are padded, but these must not count
+    else:  # padded frames must not count, whether their slopes are zero (masked pooling) or not
         weights = (slopes * mask).sum(dim=(2, 3)) / (mask.sum(dim=(2, 3)) * features.shape[3])
     maps = torch.einsum("pc,pctv->ptv", weights, features)
     if mask is not None:

@@ -95,7 +95,9 @@ def parameters(page: Path) -> dict[str, Parameter]:
     notebook = read(page)
     for cell in notebook.cells:  # papermill 2.7 skips a line whose annotation holds a "|"
         if "parameters" in cell.metadata.get("tags", []):
-            cell.source = re.sub(r"^(\w+\s*:\s*)(.+?) \| None\b", r"\1Optional[\2]", cell.source, flags=re.MULTILINE)
+            cell.source = re.sub(
+                r"^(\w+\s*:\s*)([^=#]+?) \| None\b", r"\1Optional[\2]", cell.source, flags=re.MULTILINE
+            )
     known = {}
     for item in papermill.inspect_notebook(notebook).values():
         kind = re.sub(r"^Optional\[(.+)\]$", r"\1 | None", item["inferred_type_name"])

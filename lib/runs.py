@@ -14,6 +14,7 @@ import platform
 import re
 import subprocess
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -100,6 +101,7 @@ def run(
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": None,
         "seed": key["parameters"].get("seed"),
+        "given": _differing(page, values),
         **key,
         **provenance(),
     }
@@ -138,7 +140,7 @@ def sweep(
 ) -> Iterator[tuple[dict[str, str], Run | execution.PageFailed]]:
     """Run a page at every point of `grid`, one after another, skipping points that have a finished run.
 
-    A run counts when its parameters and the page's code are the same. All points are checked before the first one
+    A run counts when parameters, the page's code and the package's are the same. All points are checked before one
     starts. Yields each point with its run, or with the error that ended it.
     """
     page = pages.find(page)
@@ -163,7 +165,13 @@ def recorded(out: Path | None = None) -> list[Run]:
     """All runs under `out` (default ``build/runs/``), oldest first."""
     runs = []
     for path in (out or paths.build() / "runs").glob(f"*/{RECORD}"):
-        runs.append(Run(path.parent, json.loads(path.read_text(encoding="utf-8"))))
+        try:
+            item = Run(path.parent, json.loads(path.read_text(encoding="utf-8")))
+            item.record["started"], item.record["parameters"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            warnings.warn(f"{path} is no record of a run ({error!r}); left out", RuntimeWarning, stacklevel=2)
+            continue
+        runs.append(item)
     return sorted(runs, key=lambda item: (item.record["started"], item.folder.name))
 
 
@@ -191,15 +199,16 @@ def _read_study(path: Path) -> pd.DataFrame:
 def record(study: str, finished: Iterable[Run]) -> Path:
     """Write the table called `study` of each run into ``data/results/<study>.csv``, and return that file.
 
-    Every row carries the run's parameters, commit, versions, date and seconds. Rows of an earlier run with the same
-    page and parameters are replaced; all others stay.
+    Every row carries the run's parameters, commit, versions, date and seconds. Rows of an earlier run of the same page
+    with the same parameters given are replaced, also where defaults or recipes have changed since; all others stay.
     """
     parts = []
     for item in finished:
         if study not in item.tables:
             raise pages.PageError(f"{item.folder.name} saved no table {study!r}; it saved {list(item.tables)}")
         parameters = {n: "" if v is None else str(v) for n, v in item.record["parameters"].items()}
-        key = json.dumps([item.record["page"], parameters], sort_keys=True)
+        given = item.record.get("given", parameters)
+        key = json.dumps([item.record["page"], given], sort_keys=True, default=str)
         origin = {
             name: item.record[name] for name in ("commit", "dirty", "lib", "torch", "numpy", "platform", "started")
         }
@@ -249,10 +258,23 @@ def figures(notebook) -> Iterator[tuple[str, bytes]]:
 
 
 def _key(page: Path, values: Mapping[str, object]) -> dict[str, object]:
-    """Return what makes two runs the same: all parameters, and a hash of the page's code cells."""
+    """Return what makes two runs the same: all parameters, and hashes of the page's code cells and of the package."""
     defaults = {name: parameter.value for name, parameter in pages.parameters(page).items()}
     code = "\0".join(cell.source for cell in pages.read(page).cells if cell.cell_type == "code")
-    return {"parameters": defaults | dict(values), "code": hashlib.sha256(code.encode()).hexdigest()[:16]}
+    digest = hashlib.sha256(code.encode()).hexdigest()[:16]
+    return {"parameters": defaults | dict(values), "code": digest, "library": _library()}
+
+
+def _differing(page: Path, values: Mapping[str, object]) -> dict[str, object]:
+    """Parameters that are not at the page's defaults."""
+    known = pages.parameters(page)
+    return {name: value for name, value in values.items() if value != known[name].value}
+
+
+def _library() -> str:
+    """Hash of the package's code: a run by other code is another run."""
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
 def _new_folder(out: Path, stem: str, key: dict) -> Path:

@@ -95,15 +95,15 @@ print(f"root of the costs along the path {along:.3f}, distance {aligned.distance
 # ## What others call a window
 #
 # Libraries mean different things by the same word. With `window_size=stride=1` our distance is that of tslearn, band
-# included, which the cell below checks; the other lines were compared in `benchmarks/dtw.py`. aeon returns the squared sum and takes the band as a share
-# of the length, and dtaidistance counts it from one; for sequences of unequal length the three bands are different
-# ones.
+# included, which the cell below checks; the other lines were compared in `benchmarks/dtw.py`. dtaidistance counts the
+# band from one. aeon returns the squared sum and takes the band as a share of the length; where lengths differ, its
+# band is another one.
 #
 # | library | equal lengths n, band of r frames | unequal lengths | returns |
 # |---|---|---|---|
 # | `lib.dtw` | `radius=r` | widened by the gap of the lengths | root of the sum |
 # | tslearn | `sakoe_chiba_radius=r` | the same | root of the sum |
-# | dtaidistance | `window=r + 1` | widened on one side | root of the sum |
+# | dtaidistance | `window=r + 1` | the same | root of the sum |
 # | aeon | `window=r / n` | band along the rescaled diagonal | the sum |
 
 # %% tags=["nbval-check-output"]

@@ -53,25 +53,26 @@ def test_blocks_shrink_with_the_length_of_sequences():
     from lib.dtw import _device, _windows
 
     plain, boxed = _windows.superframes(1, 1), _windows.superframes(5, 2)
-    sizes = [_device.group_size(longest, plain) for longest in (20, 75, 300, 3000, 10**6)]
+    sizes = [_device.group_size(windows, plain) for windows in (20, 75, 300, 3000, 10**6)]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] == _device.MAX_SIZE
     assert sizes[-1] == 8
-    for longest in (75, 300, 1200):
-        size = _device.group_size(longest, boxed)
+    for windows in (75, 300, 1200):
+        size = _device.group_size(windows, boxed)
         assert size % 8 == 0
-        assert size**2 * longest**2 * 12 <= _device.BLOCK_BYTES
+        assert size**2 * boxed.count(windows) ** 2 * 12 <= _device.BLOCK_BYTES
 
 
-@pytest.mark.parametrize("tf32", [True, False])
-def test_the_users_choice_of_precision_stays(on_device, rng, tf32):
-    before = torch.backends.cuda.matmul.allow_tf32
+@pytest.mark.parametrize("precision", ["tf32", "ieee"])
+def test_the_users_choice_of_precision_stays(on_device, rng, precision):
+    matmul = torch.backends.cuda.matmul
+    before = matmul.fp32_precision
     try:
-        torch.backends.cuda.matmul.allow_tf32 = tf32
+        matmul.fp32_precision = precision
         on_device([rng.normal(size=(5, 12)) for _ in range(3)])
-        assert torch.backends.cuda.matmul.allow_tf32 is tf32
+        assert matmul.fp32_precision == precision
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+        matmul.fp32_precision = before
 
 
 @pytest.mark.parametrize(

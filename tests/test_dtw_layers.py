@@ -23,3 +23,8 @@ def test_every_layer_has_a_store_of_its_own(rng, tmp_path):
         np.testing.assert_allclose(distances, expected[layer], rtol=1e-6)
     with pytest.raises(ValueError, match=r"layers.0.*radius: 0.5 there, 0.2 here"):
         dtw.by_layer(sequences, strides, radius=0.2, store=tmp_path / "geometry")
+
+
+def test_choices_without_meaning_are_refused_though_layers_would_scale_them(rng):
+    with pytest.raises(ValueError, match="window_size=-3"):
+        dtw.by_layer({"layer": [rng.normal(size=(8, 2))] * 2}, {"layer": 4}, window_size=-3)

@@ -196,3 +196,23 @@ def test_shares_sum_to_one_where_anything_speaks_for_the_class(rng):
     found = gradcam.shares_over({"layer": maps})["layer"]
     np.testing.assert_allclose(found.sum(axis=(2, 3)), [[1, 1], [1, 0], [1, 1]])
     assert (found >= 0).all()
+
+
+def test_a_network_that_computes_empty_slots_is_explained_for_present_persons(rng):
+    net = models.build(
+        "stgcn", num_classes=4, skeleton=skeletons.get(SKELETON), in_channels=3, width=0.125, pooling="mean"
+    )
+    maps = gradcam.gradcam(net, clips(rng, [(9, 1), (13, -2), (13, 2)]).batch([0, 1, 2]), target=1)
+    for layer, found in maps.items():
+        assert found[2].any(axis=(1, 2)).all()
+        assert not found[[0, 1], 1].any()
+        assert not found[0, :, -(-9 // net.layer_strides[layer]) :].any()
+
+
+def test_targets_made_in_inference_mode_serve(net, rng):
+    batch = clips(rng, [(8, 1)]).batch([0])
+    with torch.inference_mode():
+        target = torch.tensor([2])
+    np.testing.assert_array_equal(
+        gradcam.gradcam(net, batch, target=target)["layers.9"], gradcam.gradcam(net, batch, target=2)["layers.9"]
+    )

@@ -55,7 +55,7 @@ def cross_subject(clips: ClipSet, selection: bool) -> tuple[ClipSet, dict[str, n
 def pick_split(clips: ClipSet, members: dict[str, np.ndarray], split: str | None, name: str) -> ClipSet:
     """Sub-set of one split; `members` maps split names to bool masks over the clips."""
     if split is None:
-        return clips
+        return replace(clips, report=replace(clips.report, kept=len(clips)))
     if split not in members:
         raise ValueError(f"split={split!r}; {name} has {sorted(members)} (or None for all clips)")
     if not members[split].any():

@@ -35,18 +35,22 @@ def check_device(device: Any) -> torch.device | None:
         return None
     if device.type != "cuda":
         raise ValueError(f"device={str(device)!r} is not supported; give 'cpu', 'cuda' or 'cuda:1'")
-    if (device.index or 0) >= torch.cuda.device_count():
+    return device
+
+
+def require(device: torch.device | None) -> None:
+    """Refuse a GPU that this machine does not have."""
+    if device is not None and (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(
             f"device={str(device)!r}, but PyTorch {torch.__version__} sees {torch.cuda.device_count()} GPUs; "
             "give 'cpu', or install PyTorch for your GPU"
         )
-    return device
 
 
-def group_size(longest: int, shape: Superframes) -> int:
-    """Return how many sequences a side fit into a block, as a multiple of the lanes' width."""
+def group_size(windows: int, shape: Superframes) -> int:
+    """Return how many sequences of up to `windows` windows a side fit into a block, a multiple of the lanes' width."""
     copies = 1 if shape.box == 1 and not shape.tail else 3  # superframes, their box sums and a step between them
-    size = int((BLOCK_BYTES / (4 * copies * longest**2)) ** 0.5) // LANE_WIDTH * LANE_WIDTH
+    size = int((BLOCK_BYTES / (4 * copies * shape.count(windows) ** 2)) ** 0.5) // LANE_WIDTH * LANE_WIDTH
     return min(MAX_SIZE, max(LANE_WIDTH, size))
 
 
@@ -84,12 +88,13 @@ def block_sums(
 @contextmanager
 def _full_precision():
     """Keep TF32 out of float32 products on GPUs."""
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = False
+    matmul = torch.backends.cuda.matmul
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "ieee"
     try:
         yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+        matmul.fp32_precision = before
 
 
 def _window_costs(rows, y, shape, reach, differences, device, check):

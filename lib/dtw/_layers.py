@@ -10,6 +10,7 @@ from jaxtyping import Float32
 from tqdm.auto import tqdm
 
 from lib.dtw._pairwise import pairwise
+from lib.dtw._windows import check_options
 
 
 def by_layer(
@@ -44,6 +45,7 @@ def by_layer(
     progress
         Show a bar that counts layers, and with `store` or `client` one that counts each layer's pairs.
     """
+    check_options(window_size, stride, radius, normalize)  # here, as a layer's own are at least 1
     distances = {}
     for layer, part in tqdm(sequences.items(), desc="distances", unit="layer", disable=not progress):
         step = layer_strides[layer]

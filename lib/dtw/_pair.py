@@ -65,7 +65,7 @@ def distance(
     -----
     Sakoe & Chiba (1978), symmetric steps without slope weights. With one-frame windows and no normalisation the value
     equals ``tslearn.metrics.dtw``, band included. Departures from the paper: squared frame distances with one root at
-    the end, windows, and the widened band for unequal lengths. Time O(frames * band * D), memory O(frames * band).
+    the end, windows, and the widened band for unequal lengths. Time O(frames * band * D), memory O(frames²).
 
     Examples
     --------

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from lib.dtw import _chunks, _cluster, _exact, _inputs, _plan, _store
 from lib.dtw._blocks import block_sums
 from lib.dtw._costs import Scratch
-from lib.dtw._windows import Options, check_options, divisor, superframes
+from lib.dtw._windows import Options, check_options, divisor, num_windows, superframes
 
 
 def pairwise(
@@ -92,7 +92,7 @@ def pairwise(
     """
     options = check_options(window_size, stride, radius, normalize)
     num_threads = _check_threads(num_threads)
-    device = None if isinstance(device, str) and device == "cpu" else _torch_device(device)
+    device = None if isinstance(device, str) and device == "cpu" else _torch_device(device, here=client is None)
     _check_memory(max_memory)
     path = None if store is None else _store.check_path(store)
     if client is not None:
@@ -185,6 +185,10 @@ def _on_threads(lists, options, cut, chunks, num_threads, device):
 def _on_worker(rows, columns, options, device):
     """Distances of a chunk on a cluster's worker, whose threads share what is set here: it is set for good."""
     _blas().limit(limits=1)
+    if device is not None:
+        from lib.dtw import _device
+
+        _device.require(device)
     return _matrix(rows, columns, options, device=device)
 
 
@@ -222,7 +226,8 @@ class _Run:
             from lib.dtw import _device
 
             longest = max(len(x) for side in (self.rows, self.columns or ()) for x in side)
-            size = _device.group_size(longest, self.shape)
+            windows = num_windows(longest, self.options.window_size, self.options.stride)
+            size = _device.group_size(windows, self.shape)
         self.row_groups, self.column_groups = _plan.pack(self.rows, self.columns, scaling, self.options, run, size)
 
     def _compute(self, pool, num_threads, progress):
@@ -282,10 +287,13 @@ class _Run:
             raise _Stopped
 
 
-def _torch_device(device):
+def _torch_device(device, here):
     from lib.dtw import _device
 
-    return _device.check_device(device)
+    device = _device.check_device(device)
+    if here:
+        _device.require(device)
+    return device
 
 
 @functools.cache

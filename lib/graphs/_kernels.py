@@ -72,7 +72,7 @@ def gaussian_kernel(distances: np.ndarray, sigma: float | np.ndarray) -> Float[n
     distances = as_symmetric(distances, "distances").astype(np.float64)
     sigma = as_sigmas(sigma, len(distances))
     with np.errstate(over="ignore", under="ignore"):
-        return np.exp(-(distances**2) / (2.0 * np.outer(sigma, sigma)))
+        return np.exp(-0.5 * (distances / sigma[:, None]) * (distances / sigma))
 
 
 def cosine_kernel(vectors: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N N"]:

@@ -160,7 +160,7 @@ def knn(
         sigma = default_bandwidth(found) if sigma is None else sigma
         widths = as_sigmas(sigma, len(indices))
         with np.errstate(over="ignore", under="ignore"):
-            weights = np.exp(-(near**2) / (2.0 * widths[:, None] * widths[indices]))
+            weights = np.exp(-0.5 * (near / widths[:, None]) * (near / widths[indices]))
     else:
         raise ValueError(f"kernel={kernel!r}; choose None, 'inverse', 'gaussian' or an (N, N) array")
     return NeighborGraph(indices, weights, sigma=sigma)

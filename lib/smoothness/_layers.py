@@ -78,7 +78,8 @@ def by_layer(
             row = {"layer": layer, "depth": depth, "measure": measure, **interval._asdict()}
             row["permuted_low"], row["permuted_high"] = np.quantile(permuted, tails)
             row["permuted_mean"] = permuted.mean()
-            row["p_value"] = (1 + np.count_nonzero(permuted <= interval.value)) / (1 + num_permutations)
+            ties = interval.value + 1e-9 * max(1.0, abs(interval.value))  # equal sums round differently
+            row["p_value"] = (1 + np.count_nonzero(permuted <= ties)) / (1 + num_permutations)
             row |= dict.fromkeys(("change", "change_low", "change_high"), np.nan)
             if previous is not None:
                 change = paired_difference(values, getattr(previous.per_clip, measure), **options)
@@ -142,8 +143,11 @@ def by_class(
                         values, rng=rng, level=level, num_resamples=num_resamples, groups=subjects
                     )._asdict()
                 permuted = getattr(chance, measure)[:, code]
-                row["permuted_low"], row["permuted_high"] = np.quantile(permuted, tails)
-                row["permuted_mean"] = permuted.mean()
+                permuted = permuted[np.isfinite(permuted)]  # a permutation may leave a class without links
+                row |= dict.fromkeys(("permuted_low", "permuted_high", "permuted_mean"), np.nan)
+                if len(permuted):
+                    row["permuted_low"], row["permuted_high"] = np.quantile(permuted, tails)
+                    row["permuted_mean"] = permuted.mean()
                 rows.append(row | {"num_clips": int(members.sum())})
     return pd.DataFrame(rows)
 
