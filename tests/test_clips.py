@@ -90,6 +90,9 @@ def test_save_leaves_an_existing_folder_alone(tmp_path, two_clips):
         (lambda f: np.save(f / "frames.npy", np.zeros((3, 3, 2), np.float32)), "outside 3 rows"),
         (lambda f: np.save(f / "frames.npy", np.zeros((9, 3, 2))), "needed float32"),
         (lambda f: np.save(f / "frames.npy", np.array([{}], dtype=object)), "Python objects"),
+        (lambda f: _tamper(f / "frames.npy", b"'descr'", b"'de(((("), "not a folder"),
+        (lambda f: _tamper(f / "frames.npy", b"(9, 3, 2)", b"(9**9,3,)"), "not a folder"),
+        (lambda f: (f / "clips.json").write_text("[" * 10**5), "not a folder"),
         (lambda f: _rewrite(f, class_names=[]), "class names"),
         (lambda f: _rewrite(f, names=["only one"]), "columns"),
         (lambda f: (f / "frames.npy").write_bytes(b""), "not a folder"),
@@ -106,6 +109,12 @@ def test_load_refuses_what_save_did_not_write(tmp_path, two_clips, damage, messa
     damage(folder)
     with pytest.raises(ValueError, match=message):
         ClipSet.load(folder)
+
+
+def _tamper(path, old, new):
+    contents = path.read_bytes()
+    assert old in contents
+    path.write_bytes(contents.replace(old, new))
 
 
 def _rewrite(folder, **changes):

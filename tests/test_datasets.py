@@ -130,6 +130,8 @@ def test_selection_keeps_to_the_training_clips(genuine, tmp_path):
     official = read(name, tmp_path, split="train")
     train, test = (read(name, tmp_path, split=split, protocol="selection") for split in ("train", "test"))
     assert sorted(train.names + test.names) == sorted(official.names)
+    whole = read(name, tmp_path, protocol="selection")
+    assert whole.report.kept == len(whole) == len(official)
     column = "views" if name == "nw_ucla" else "subjects"
     assert max(getattr(train, column)) < min(getattr(test, column))
 

@@ -371,6 +371,28 @@ def test_a_sweep_runs_what_is_missing_and_no_more(write_page, tmp_path):
     assert list(runs.keep(runs.table(runs.recorded()), ["count=1"])["id"]) == [first[0].folder.name, third.folder.name]
 
 
+def test_a_run_by_other_code_of_the_package_is_another_run(write_page, monkeypatch):
+    from lib import runs
+
+    page = write_page(TINY)
+    ((_, first),) = runs.sweep(page, {"count": ["1"]})
+    monkeypatch.setattr(runs, "_library", lambda: "changed")
+    ((_, second),) = runs.sweep(page, {"count": ["1"]})
+    assert second.folder != first.folder
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"started": 1}'])
+def test_a_foreign_record_among_the_runs_is_named_and_left_out(write_page, tmp_path, content):
+    from lib import runs
+
+    ((_, own),) = runs.sweep(write_page(TINY), {"count": ["1"]})
+    other = tmp_path / "build" / "runs" / "other"
+    other.mkdir()
+    (other / "run.json").write_text(content)
+    with pytest.warns(RuntimeWarning, match="other/run.json is no record of a run"):
+        assert [item.folder for item in runs.recorded()] == [own.folder]
+
+
 def test_the_sweep_command_joins_the_tables_of_its_points(write_page):
     page = write_page(TINY + SAVE)
     done = shell("sweep", page, "-q", "--grid", "count=4,0")
@@ -515,6 +537,18 @@ def test_recorded_rows_carry_their_origin_and_replace_only_their_own(tmp_path, m
     assert rows["run"].nunique() == 2
     assert {"k", "commit", "torch", "run_seconds", "started"} <= set(rows)
     assert [p.name for p in path.parent.glob("[!.]*")] == ["scores.csv"]
+
+
+def test_rows_of_the_same_command_are_replaced_when_the_page_gained_parameters(tmp_path, monkeypatch):
+    from lib import paths, runs
+
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    old, new = finished(runs, tmp_path, 1, 0.1), finished(runs, tmp_path, 1, 0.9)
+    old.record["given"] = new.record["given"] = {"seed": 1}
+    new.record["parameters"]["rate"] = 0.5
+    runs.record("scores", [old])
+    rows = pd.read_csv(runs.record("scores", [new]))
+    assert rows["score"].tolist() == [0.9, 0.9]
 
 
 def test_hashes_that_look_like_numbers_stay_text(tmp_path, monkeypatch):

@@ -419,3 +419,25 @@ def test_results_repeat_with_the_seed_and_inputs_stay(layers):
         np.testing.assert_array_equal(graph.weights, before[name][1])
     np.testing.assert_array_equal(labels, kept[0])
     np.testing.assert_array_equal(subjects, kept[1])
+
+
+def test_equal_values_are_ties_however_their_sums_round(rng):
+    from lib import graphs
+
+    everyone = graphs.knn(1.0 - np.eye(12), 11)
+    for labels in (np.arange(12) % 2, (np.arange(12) >= 5).astype(int)):
+        table = smoothness.by_layer({"whole": everyone}, labels, rng=rng, num_permutations=50, num_resamples=50)
+        assert (table["p_value"] == 1).all()
+
+
+def test_a_class_that_a_permutation_leaves_without_links_keeps_its_baseline(rng):
+    from lib import graphs
+
+    near = np.abs(np.arange(29.0)[:, None] - np.arange(29.0)[None])
+    distances = np.full((30, 30), 100.0)
+    distances[:29, :29] = near
+    distances[29, 29] = 0
+    graph = graphs.knn(distances, 3)
+    graph.weights[29] = 0
+    table = smoothness.by_class({"x": graph}, np.r_[np.zeros(29, int), 1], rng=rng, num_permutations=99)
+    assert table["permuted_mean"].notna().all()

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import models, recipes, scores, training
+from lib import models, recipes, scores, training, transforms
 from lib.clips import ClipSet
 from lib.training import TrainConfig
 
@@ -235,6 +235,22 @@ def test_a_last_batch_of_one_frame_trains():
 def test_configuration_errors(options, message):
     with pytest.raises(ValueError, match=message):
         TrainConfig(**options)
+
+
+def test_clip_sets_with_the_same_names_have_checkpoints_of_their_own(clips, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAYERS_BUILD", str(tmp_path))
+    recipe = recipes.get("synthetic", epochs=1, width=0.125)
+    others = clips.map(lambda clip: transforms.scale(clip, 2.0))
+    for part in (clips, others, clips):
+        recipe.fit(part, 0, progress=False)
+    assert len(list(tmp_path.glob("checkpoints/*.pt"))) == 2
+
+
+def test_calibration_sees_what_varies_between_classes_that_lie_side_by_side(rng):
+    arrays = [rng.normal(size=(6, 20, 3)) + 10 * (n >= 16) for n in range(32)]
+    net = network()
+    training.calibrate_norms(net, ClipSet.from_arrays(arrays, [0] * 16 + [1] * 16, "kinect20"), batch_size=8)
+    assert net.input_norm.running_var.min() > 15  # 1 within a class, 25 between the two
 
 
 def test_recipes_change_by_name_and_refuse_other_names():
