@@ -1,7 +1,6 @@
 """The folder that `ClipSet.save` writes and `ClipSet.load` reads, and the checks of what lies in one."""
 
 import json
-import os
 import shutil
 import tempfile
 from dataclasses import fields
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lib import paths
 from lib.skeletons import Skeleton
 
 if TYPE_CHECKING:
@@ -33,10 +33,7 @@ def write(clips: "ClipSet", folder: Path) -> Path:
         text = {name: getattr(clips, name) for name in _TEXTS}
         skeleton = {f.name: getattr(clips.skeleton, f.name) for f in fields(Skeleton)}
         (partial / "clips.json").write_text(json.dumps(text | {"skeleton": skeleton}))
-        umask = os.umask(0)
-        os.umask(umask)
-        partial.chmod(0o777 & ~umask)  # mkdtemp's folders are for one user only
-        partial.rename(folder)
+        paths.publish(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder

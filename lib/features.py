@@ -1,6 +1,5 @@
 """Layer outputs out of a network: torch in, one NumPy sequence per clip out."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from lib import paths
 from lib.clips import Batch, ClipSet
 from lib.models.layers import evaluation_mode
 
@@ -98,10 +98,7 @@ def extract(
     partial = Path(tempfile.mkdtemp(prefix=f".{store.name}-", dir=store.parent))
     try:
         _extract(model, clips, names, pool, batch_size, partial, progress)
-        umask = os.umask(0)
-        os.umask(umask)
-        partial.chmod(0o777 & ~umask)  # mkdtemp's folders are for one user only
-        partial.rename(store)
+        paths.publish(partial, store)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     files = {name: np.load(store / f"{name}.npy", mmap_mode="r") for name in names}

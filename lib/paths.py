@@ -16,3 +16,11 @@ def build() -> Path:
 def data(root: str | Path | None = None) -> Path:
     """Folder of downloaded datasets: `root` if given, else ``SKELETON_DATA``, else ``data/raw/``."""
     return Path(root or os.environ.get("SKELETON_DATA") or ROOT / "data" / "raw")
+
+
+def publish(partial: Path, folder: Path) -> None:
+    """Give a finished temporary folder its name; mkdtemp's are for one user only, this one is as any other."""
+    umask = os.umask(0)
+    os.umask(umask)
+    partial.chmod(0o777 & ~umask)
+    partial.rename(folder)
