@@ -196,6 +196,20 @@ drawn.round(2)
 # %% [markdown]
 # The last column should be near 0. Where it is not, part of the map comes from the architecture.
 #
+# Nor should a map change out of proportion when all bones turn by two degrees. **RIS**, **ROS** and **RRS** are the
+# largest relative change of the map beside that of the input, of the class probabilities and of the last layer's
+# features (Agarwal et al. 2022); lower is steadier.
+
+# %%
+few = clips.batch(np.arange(min(16, len(clips))))
+steady = {
+    name: faithfulness.stability(model, lambda part, n=name: gradcam.gradcam(model, part, [n])[n], few, clips.skeleton, rng)
+    for name in (first, last)
+}
+steady["motion energy"] = faithfulness.stability(model, attribution.motion_energy, few, clips.skeleton, rng)
+pd.DataFrame({name: part.median() for name, part in steady.items()}).T.round(2)
+
+# %% [markdown]
 # ## Geometry and attention
 #
 # Do layers whose graph separates the classes also look at the right joints? For every layer we have the cross-class
