@@ -33,9 +33,9 @@ align: bool | None = None  # turn bodies to face the camera; None: the recipe's
 turn: float | None = None  # degrees, random turns within +-; None: the recipe's
 optimizer: str | None = None  # sgd or adamw; None: the recipe's, as for the four below
 learning_rate: float | None = None  # peak, after warm-up
-weight_decay: float | None = None
+weight_decay: float | None = None  # of SGD, or AdamW's decoupled one
 batch_size: int | None = None  # clips
-dropout: float | None = None
+dropout: float | None = None  # after every temporal convolution but the first
 protocol: str | None = None  # how splits are made; "selection" keeps to training clips of the real datasets
 
 # %% [markdown]

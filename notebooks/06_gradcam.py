@@ -202,9 +202,10 @@ drawn.round(2)
 
 # %%
 few = clips.batch(np.arange(min(16, len(clips))))
+explained = {name: partial(gradcam.gradcam, model, layers=[name]) for name in (first, last)}
 steady = {
-    name: faithfulness.stability(model, lambda part, n=name: gradcam.gradcam(model, part, [n])[n], few, clips.skeleton, rng)
-    for name in (first, last)
+    name: faithfulness.stability(model, lambda part, n=name: explained[n](part)[n], few, clips.skeleton, rng)
+    for name in explained
 }
 steady["motion energy"] = faithfulness.stability(model, attribution.motion_energy, few, clips.skeleton, rng)
 pd.DataFrame({name: part.median() for name, part in steady.items()}).T.round(2)
@@ -236,6 +237,7 @@ pd.DataFrame(rows).round(2)
 # python -m lib sweep 06_gradcam --grid dataset=nw_ucla seed=0,1,2 -p num_explained 96 -p num_steps 10 --record gradcam_trust
 # ```
 #
+
 # %%
 full = stored.get("gradcam_trust")
 seeds = pd.DataFrame()
