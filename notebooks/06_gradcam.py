@@ -234,7 +234,7 @@ pd.DataFrame(rows).round(2)
 # The full runs were made by
 #
 # ```
-# python -m lib sweep 06_gradcam --grid dataset=nw_ucla seed=0,1,2 -p num_explained 96 -p num_steps 10 --record gradcam_trust
+# python -m lib sweep 06_gradcam --grid dataset=nw_ucla seed=0,1,2 -p num_explained 48 --record gradcam_trust
 # ```
 #
 

@@ -20,9 +20,9 @@ def graphs():
 
 @pytest.fixture(scope="module")
 def internals():
-    from lib.dtw import _bounds, _nearest, _plan, _sparse, _vectors, _windows
+    from lib.dtw import _bounds, _known, _nearest, _plan, _sparse, _vectors, _windows
 
-    modules = (_bounds, _nearest, _plan, _sparse, _vectors, _windows)
+    modules = (_bounds, _known, _nearest, _plan, _sparse, _vectors, _windows)
     return {module.__name__.rpartition("._")[2]: module for module in modules}
 
 
@@ -320,3 +320,17 @@ def test_docstring_examples_hold(internals):
     failed, attempted = doctest.testmod(internals["nearest"])
     assert attempted > 0
     assert failed == 0
+
+
+def test_acquaintances_are_the_nearest_and_those_they_are_nearest_to(internals, rng):
+    distances = rng.uniform(size=(30, 30)).astype(np.float32)
+    distances = np.minimum(distances, distances.T)
+    known = internals["known"].Known(30, 4)
+    rows, columns = np.triu_indices(30, 1)
+    some = rng.uniform(size=len(rows)) < 0.2
+    known.add(rows[some], columns[some], distances[rows[some], columns[some]])
+    lists = [[j for j in row if j >= 0] for row in known.indices.tolist()]
+    for i, met in enumerate(known.acquaintances(3).tolist()):
+        assert met[:3] == known.indices[i, :3].tolist()
+        owners = sorted((j for j in range(30) if i in lists[j]), key=lambda j, i=i: distances[i, j])[:3]
+        assert met[3:] == owners + [-1] * (3 - len(owners))

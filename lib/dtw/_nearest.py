@@ -19,8 +19,8 @@ BATCH = 16  # such blocks between two updates of what is known; not the number o
 USELESS = 0.5  # share of pairs left by the bounds from which all rows of a block are computed together
 LANES = 128  # candidates between two looks at the k-th best
 PRODUCT = 48  # dimensions from which a warping of the sketches first saves more than it costs
-INTRODUCED = 12  # of the nearest of one sequence are introduced to each other
-ROUNDS, SETTLED = 4, 0.002  # of refinement at most; share of changed neighbours below which it stops
+INTRODUCED = 12  # of the nearest of one sequence, and of those it is near to, are introduced to each other
+ROUNDS, SETTLED = 6, 0.002  # of refinement at most; share of changed neighbours below which it stops
 
 
 class Nearest(NamedTuple):
@@ -105,8 +105,8 @@ def nearest(
     run side by side, and a block ends early only if all of its pairs would.
 
     ``"approximate"`` takes candidates from NNDescent (Dong et al. 2011; pynndescent), or from all pairs of vectors
-    where they are few, and refines them as that algorithm does, with true distances: neighbours of one sequence are
-    introduced to each other until hardly any list changes.
+    where they are few, and refines them as that algorithm does, with true distances: the neighbours of a sequence and
+    those whose neighbour it is are introduced to each other until hardly any list changes.
 
     Examples
     --------
@@ -276,10 +276,12 @@ class _Search:
         self._add(rows, columns, bar)
         for row in np.flatnonzero(self.known.indices[:, -1] < 0):  # the search gave it too few
             self._add(np.full(self.count, row), np.arange(self.count), bar)
-        first, second = np.triu_indices(min(self.k, INTRODUCED), 1)
+        first, second = np.triu_indices(2 * min(self.k, INTRODUCED), 1)
         for _ in range(ROUNDS):
-            before, lists = self.known.links(), self.known.indices
-            self._add(lists[:, first].ravel(), lists[:, second].ravel(), bar)
+            before, met = self.known.links(), self.known.acquaintances(min(self.k, INTRODUCED))
+            rows, columns = met[:, first].ravel(), met[:, second].ravel()
+            there = (rows >= 0) & (columns >= 0)
+            self._add(rows[there], columns[there], bar)
             if np.isin(self.known.links(), before, invert=True).mean() < SETTLED:
                 break
 
