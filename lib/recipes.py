@@ -82,7 +82,9 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     "nw_ucla": Recipe(num_frames=48, train=TrainConfig(epochs=90, turn=60.0, tilt=20.0, precision="bfloat16")),
     "utd_mhad": Recipe(num_frames=32, dropout=0.0, train=_FEW_CLIPS),
-    "msr_action3d": Recipe(num_frames=32, dropout=0.3, train=replace(_FEW_CLIPS, epochs=150)),
+    "msr_action3d": Recipe(
+        num_frames=32, dropout=0.3, train=replace(_FEW_CLIPS, epochs=150, crop=0.5, stretch=0.2, noise=0.01)
+    ),
 }
 
 
