@@ -70,14 +70,16 @@ def growth(
         ax.plot(part[x], part[value], "o-", color=color, label=str(name) or None)
     ends = np.array([rows[x].min(), rows[x].max()], dtype=float)
     start = rows[value][rows[x] == ends[0]].min()
+    place = {"xytext": (-6, 4), "textcoords": "offset points", "ha": "right", "va": "bottom", "fontsize": 8}
     for exponent in exponents:
         line = start * (ends / ends[0]) ** exponent
         ax.plot(ends, line, "--", color="#999999", lw=1, zorder=1)
-        ax.annotate(
-            f"power {exponent:g}", (ends[1], line[1]), (4, 0), textcoords="offset points", va="center", fontsize=8
-        )
+        ax.annotate(f"power {exponent:g}", (ends[1], line[1]), color="#666666", **place)
     ax.set(xscale="log", yscale="log", xlabel=xlabel or x, ylabel=ylabel)
-    ax.margins(x=0.12)
+    found = np.unique(rows[x])
+    ax.set_xticks(found, [f"{value:g}" for value in found])
+    ax.xaxis.minorticks_off()
+    ax.margins(x=0.08)
     ax.grid(True)
     if series:
         ax.legend()
