@@ -80,7 +80,8 @@ with torch.no_grad():
     predicted = model(batch.x, batch.lengths, batch.present).argmax(dim=1).numpy()
 right = predicted == clips.labels
 right |= not right.any()  # a network that is always wrong still has maps to show
-place = int(right.argmax())
+alone = right & (clips.present.sum(axis=1) == 1)
+place = int((alone if alone.any() else right).argmax())
 stretched = {
     layer: gradcam.upsample_time(part, model.layer_strides[layer], clips.lengths) for layer, part in maps.items()
 }
@@ -92,7 +93,7 @@ print(f"{shown.name}: {clips.class_names[shown.label]}")
 #| label: fig-importance
 #| caption: "One clip that the network gets right, joints coloured by the positive part of GradCAM in the last layer, whose frames are four input frames wide."
 first, *_, last = model.layer_names
-plots.pose_strip(shown.x, shown.skeleton, num_poses=6, importance=strip[last]);
+plots.pose_strip(shown.x, shown.skeleton, num_poses=7, importance=strip[last]);
 
 # %%
 #| label: fig-class-importance
