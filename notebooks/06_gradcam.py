@@ -167,7 +167,7 @@ for name, sign in goal.items():
 runs.save_table("gradcam_gap", pd.DataFrame(rows)).round(3)
 
 # %% [markdown]
-# On the synthetic clips GradCAM's later layers beat both in what they do to the score, and random numbers in average
+# On the synthetic clips GradCAM's last layer beats both in deletion, and all its layers beat random numbers in average
 # precision over joints; but **motion energy names the decisive joints better than any layer**. The reason is the truth
 # itself: it counts every joint that an action displaces, and on a body that otherwise sways little those are the joints
 # that move. A network may decide on a few of them. In time it is the other way round: the last layers name the decisive
