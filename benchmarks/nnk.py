@@ -32,7 +32,8 @@ from scipy.spatial.distance import cdist
 from threadpoolctl import threadpool_limits
 
 from lib import graphs, paths
-from lib.graphs._solver import fill_systems, solve_systems
+from lib.graphs._solver import solve_systems
+from lib.graphs._systems import fill_systems
 
 # name, feature dimension, bandwidth scale, relative noise on distances (what makes them no metric, as DTW's are)
 CASES = [

@@ -10,6 +10,18 @@ settings.register_profile("book", deadline=None, derandomize=True, max_examples=
 settings.load_profile("book")
 
 
+def pytest_collection_modifyitems(items):
+    """Skip what is marked ``gpu`` where there is no device; the kernel's arithmetic is tested on the CPU too."""
+    import torch
+
+    # Small networks gain nothing from a second thread, and beside other work on its core they wait a hundredfold for it.
+    torch.set_num_threads(1)
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="no CUDA device; the same kernel runs on the CPU in this file"))
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
@@ -31,3 +43,72 @@ def downloads():
     if not root:
         pytest.skip("SKELETON_DATA is not set: no downloaded datasets to read")
     return root
+
+
+@pytest.fixture(scope="session")
+def expected(dtw, tmp_path_factory):
+    """Distances of `store_cases.walks()`, stored without a stop."""
+    from store_cases import CHOICES, walks
+
+    return np.asarray(dtw.pairwise(walks(), store=tmp_path_factory.mktemp("store") / "whole", num_threads=1, **CHOICES))
+
+
+@pytest.fixture
+def layers(rng):
+    from smoothness_cases import separating_layers
+
+    return separating_layers(rng)
+
+
+@pytest.fixture
+def plots():
+    from lib import plots
+
+    return plots
+
+
+@pytest.fixture
+def skeleton():
+    from lib import skeletons
+
+    return skeletons.get("ntu25")
+
+
+@pytest.fixture
+def closed_figures():
+    import matplotlib.pyplot as plt
+
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(params=["nw_ucla", "utd_mhad", "msr_action3d"])
+def genuine(request, rng, tmp_path):
+    """(dataset name, archive path, its files, one victim's name, its clips)."""
+    from dataset_cases import READERS, read, write_zip
+
+    archive, make, victim = READERS[request.param]
+    files = make(rng)
+    path = tmp_path / f"{archive}.zip"
+    write_zip(path, files, f"{archive}/")
+    return request.param, path, files, victim, read(request.param, tmp_path)
+
+
+@pytest.fixture
+def write_page(tmp_path, monkeypatch):
+    """Write a page in a book of its own."""
+    from book_cases import HEADER, PAGE
+
+    from lib import paths
+
+    book = tmp_path / "book"
+    book.mkdir()
+    monkeypatch.setattr(paths, "NOTEBOOKS", book)
+    monkeypatch.setenv("LAYERS_BUILD", str(tmp_path / "build"))
+
+    def write(body=PAGE, stem="07_probe"):
+        path = book / f"{stem}.py"
+        path.write_text(HEADER + body, encoding="utf-8")
+        return path
+
+    return write

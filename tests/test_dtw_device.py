@@ -7,8 +7,6 @@ from dtw_cases import assert_close, datasets, windowings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU")
-
 
 @pytest.fixture(scope="module")
 def on_device():
@@ -94,13 +92,13 @@ def test_cpu_by_any_name_is_our_own_kernel(dtw, rng):
     np.testing.assert_array_equal(dtw.pairwise(sequences, device=torch.device("cpu")), dtw.pairwise(sequences))
 
 
-@needs_gpu
+@pytest.mark.gpu
 @given(sequences=datasets(max_sequences=12), choices=windowings())
 def test_gpu_matches_the_cpu(dtw, sequences, choices):
     assert_close(dtw.pairwise(sequences, device="cuda", **choices), dtw.pairwise(sequences, **choices), rtol=1e-4)
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_gpu_fills_a_store(dtw, rng, tmp_path):
     sequences = [rng.normal(size=(rng.integers(20, 60), 40)).cumsum(0) for _ in range(150)]
     found = dtw.pairwise(sequences, device="cuda", store=tmp_path / "store", radius=0.2)

@@ -1,8 +1,6 @@
-"""Distances in a store: stopped, killed, refused, bounded in memory, and computed by a cluster."""
+"""Distances in a store: stopped, killed, refused, and bounded in memory."""
 
-import contextlib
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -10,17 +8,14 @@ import sys
 import threading
 import time
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent
-CHOICES = {"window_size": 3, "stride": 2, "radius": 0.4, "normalize": "length"}
+from store_cases import CHOICES, environment, num_files, wait_until, walks
 
 KILLED = """
 import sys
-from test_dtw_store import CHOICES, walks
+from store_cases import CHOICES, walks
 from lib import dtw
 print("ready", flush=True)
 dtw.pairwise(walks(), store=sys.argv[1], num_threads=1, **CHOICES)
@@ -28,40 +23,11 @@ print("finished", flush=True)
 """
 
 
-def walks(num=520, num_dims=24, seed=0):
-    """Sequences of 40 to 80 frames."""
-    rng = np.random.default_rng(seed)
-    return [rng.normal(size=(rng.integers(40, 80), num_dims)).cumsum(0) for _ in range(num)]
-
-
 @pytest.fixture(scope="module")
 def internals():
     from lib.dtw import _chunks, _cluster, _pairwise, _store, _windows
 
     return {"chunks": _chunks, "cluster": _cluster, "pairwise": _pairwise, "store": _store, "windows": _windows}
-
-
-@pytest.fixture(scope="module")
-def expected(dtw, tmp_path_factory):
-    """Distances of `walks()`, stored without a stop."""
-    return np.asarray(dtw.pairwise(walks(), store=tmp_path_factory.mktemp("store") / "whole", num_threads=1, **CHOICES))
-
-
-def environment():
-    """Variables of subprocesses: one thread, this checkout and these tests importable."""
-    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
-
-
-def num_files(store):
-    """Chunks on disk, mirrored ones included."""
-    return sum(1 for file in Path(store).glob("c/*/*") if file.suffix != ".partial")
-
-
-def wait_until(condition, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.005)
 
 
 # --- stopped and killed ---------------------------------------------------------------------------------------------
@@ -359,113 +325,3 @@ def test_too_little_memory_is_refused_with_what_is_needed(dtw, internals, tmp_pa
     for bad in (0, -1, float("nan")):
         with pytest.raises(ValueError, match=r"max_memory=.* must be a number of bytes, more than 0"):
             dtw.pairwise(walks(20), max_memory=bad)
-
-
-# --- a cluster ------------------------------------------------------------------------------------------------------
-
-
-class Cluster:
-    """A scheduler and workers on loopback, ended whatever happens."""
-
-    def __init__(self, folder):
-        self.folder, self.file, self.stack, self.workers = folder, folder / "scheduler.json", contextlib.ExitStack(), []
-        self.start("scheduler", "--port", "0", "--idle-timeout", "60")
-
-    def start(self, role, *arguments):
-        """Start one process; it is killed when the stack closes."""
-        command = [sys.executable, "-m", "dask", role, "--host", "127.0.0.1", "--no-dashboard", *arguments]
-        with open(self.folder / f"{role}{len(self.workers)}.log", "wb") as log:
-            process = subprocess.Popen(
-                [*command, "--scheduler-file", self.file], env=environment(), cwd=self.folder, stdout=log, stderr=log
-            )
-        self.stack.callback(process.wait)
-        self.stack.callback(process.kill)
-        return process
-
-    def start_worker(self):
-        self.workers.append(
-            self.start(
-                "worker", "--no-nanny", "--nthreads", "1", "--memory-limit", "1GB", "--local-directory", self.folder
-            )
-        )
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
-    with cluster.stack:
-        cluster.start_worker()
-        cluster.start_worker()
-        yield cluster
-
-
-@pytest.fixture(scope="module")
-def client(cluster):
-    from distributed import Client
-
-    wait_until(cluster.file.exists)
-    with Client(scheduler_file=str(cluster.file), timeout=20) as client:
-        client.wait_for_workers(2, timeout=20)
-        yield client
-
-
-def test_a_cluster_gives_the_same_bits(dtw, expected, client):
-    sequences = walks()
-    found = dtw.pairwise(sequences, client=client, **CHOICES)
-    assert isinstance(found, np.ndarray)
-    np.testing.assert_array_equal(found, expected)
-    against = dtw.pairwise(sequences[:3], sequences[:70], client=client, **CHOICES)
-    np.testing.assert_allclose(against, expected[:3, :70], rtol=1e-5)
-
-
-def test_a_killed_worker_costs_nothing(dtw, expected, cluster, client, tmp_path):
-    left = []
-
-    def kill():
-        wait_until(lambda: num_files(tmp_path / "store") >= 5)
-        cluster.workers[0].kill()
-        cluster.workers[0].wait()
-        left.append(81 - num_files(tmp_path / "store"))
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    found = dtw.pairwise(walks(), store=tmp_path / "store", client=client, **CHOICES)
-    killer.join()
-    assert cluster.workers[0].returncode == -signal.SIGKILL
-    assert left[0] > 20, "it was all but finished"
-    np.testing.assert_array_equal(found[:], expected)
-
-
-def test_when_all_workers_die_the_sequences_are_sent_again(
-    dtw, internals, expected, cluster, client, tmp_path, monkeypatch
-):
-    sent, send = [], internals["cluster"]._send
-    monkeypatch.setattr(internals["cluster"], "_send", lambda *arguments: sent.append(1) or send(*arguments))
-
-    def replace():
-        wait_until(lambda: num_files(tmp_path / "store") >= 5)
-        cluster.workers[1].kill()
-        cluster.start_worker()
-
-    killer = threading.Thread(target=replace)
-    killer.start()
-    found = dtw.pairwise(walks(), store=tmp_path / "store", client=client, **CHOICES)
-    killer.join()
-    assert len(sent) == 2
-    np.testing.assert_array_equal(found[:], expected)
-
-
-def test_a_finished_store_sends_nothing(dtw, internals, client, tmp_path, monkeypatch):
-    before = dtw.pairwise(walks(70), store=tmp_path)[:]
-    monkeypatch.setattr(internals["cluster"], "_send", None)
-    np.testing.assert_array_equal(dtw.pairwise(walks(70), store=tmp_path, client=client)[:], before)
-
-
-def test_an_error_of_a_worker_reaches_the_caller(internals, client):
-    with pytest.raises(TypeError, match="exactly one argument"):
-        list(internals["cluster"].results(client, len, [walks(3)], internals["chunks"].Cut((3, 3), 64, True), [(0, 0)]))
-
-
-def test_what_is_no_client_is_refused(dtw):
-    with pytest.raises(ValueError, match=r"client='tcp://host:8786' must be a dask\.distributed\.Client"):
-        dtw.pairwise(walks(3), client="tcp://host:8786")

@@ -43,7 +43,7 @@ def test_there_is_a_stored_notebook_for_every_page():
 
 
 @pytest.fixture
-def write_page(tmp_path):
+def write_notebook(tmp_path):
     def write(code, *, tags=(), output="4"):
         import nbformat.v4 as v4
 
@@ -57,18 +57,18 @@ def write_page(tmp_path):
     return write
 
 
-def test_an_error_in_a_page_is_a_failure(write_page, tmp_path):
-    done = nbval(write_page("2 + undefined"), tmp_path)
+def test_an_error_in_a_page_is_a_failure(write_notebook, tmp_path):
+    done = nbval(write_notebook("2 + undefined"), tmp_path)
     assert done.returncode == 1
     assert "NameError" in done.stdout
 
 
 @pytest.mark.parametrize(("tags", "code"), [((), 0), (("nbval-check-output",), 1)])
-def test_a_stored_number_that_moved_is_a_failure_where_it_is_checked(write_page, tmp_path, tags, code):
-    assert nbval(write_page("2 + 3", tags=tags), tmp_path).returncode == code
+def test_a_stored_number_that_moved_is_a_failure_where_it_is_checked(write_notebook, tmp_path, tags, code):
+    assert nbval(write_notebook("2 + 3", tags=tags), tmp_path).returncode == code
 
 
-def test_pages_run_in_the_interpreter_of_the_tests(write_page, tmp_path):
-    page = write_page("import sys; sys.prefix", tags=["nbval-check-output"], output=repr(sys.prefix))
+def test_pages_run_in_the_interpreter_of_the_tests(write_notebook, tmp_path):
+    page = write_notebook("import sys; sys.prefix", tags=["nbval-check-output"], output=repr(sys.prefix))
     done = nbval(page, tmp_path)
     assert done.returncode == 0, done.stdout

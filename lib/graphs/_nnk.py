@@ -12,7 +12,8 @@ from lib.dtw import Nearest
 from lib.graphs._kernels import PSDChange, as_sigmas, default_bandwidth, gaussian_kernel, nearest_psd
 from lib.graphs._neighbors import NeighborGraph, as_kernel
 from lib.graphs._search import candidates
-from lib.graphs._solver import fill_systems, solve_systems
+from lib.graphs._solver import solve_systems
+from lib.graphs._systems import fill_systems, systems_of_nearest
 
 _BLOCK = 64  # clips whose local systems one thread holds at a time: 1.3 MB at k = 50
 _TOLERANCE = 1e-6  # KKT residual a row may have
@@ -108,7 +109,7 @@ def nnk(
     def solve_block(start):
         rows = slice(start, min(start + _BLOCK, n))
         if values is None:
-            systems = _systems_of(found, sigmas, rows)
+            systems = systems_of_nearest(found, sigmas, rows)
         else:
             systems = fill_systems(values, sigmas, indices, rows.start, rows.stop)
         indefinite = np.empty(len(systems), np.bool_)
@@ -134,21 +135,6 @@ def nnk(
             stacklevel=2,
         )
     return NeighborGraph(indices, weights, errors, residuals, sigma, whole or _total(changes, norms))
-
-
-def _systems_of(found, sigmas, rows) -> np.ndarray:
-    """Local systems as `fill_systems` makes them, where no matrix holds the distances."""
-    near = found.near[rows].astype(np.float64)
-    count, k = near.shape
-    systems = np.zeros((count, k + 1, k + 1))
-    systems[:, :k, :k] = found.between[rows]
-    systems[:, k, :k] = systems[:, :k, k] = near
-    members = np.concatenate([found.indices[rows], np.arange(rows.start, rows.start + count)[:, None]], axis=1)
-    inverse = np.sqrt(0.5) / sigmas[members]
-    with np.errstate(under="ignore", over="ignore"):
-        systems = np.exp(-(systems * inverse[:, :, None]) * (systems * inverse[:, None, :]))
-    systems[:, np.arange(k + 1), np.arange(k + 1)] = 1.0
-    return systems
 
 
 def _total(changes, norms) -> PSDChange:

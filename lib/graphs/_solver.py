@@ -1,9 +1,11 @@
 """The non-negative quadratic programs of NNK, solved exactly; plain arrays in, plain arrays out.
 
-Each clip i with candidates S has its own small problem: minimise ½ θᵀ K_SS θ - θᵀ k_Si over θ >= 0. Its numbers are
-kept as one *local system* (k + 1, k + 1): the kernel over the candidates, then the clip itself as last row and column.
+Each clip i with candidates S has its own small problem: minimise ½ θᵀ K_SS θ - θᵀ k_Si over θ >= 0, given as a local
+system (:mod:`lib.graphs._systems`).
 
-`no_type_check` keeps the typing hook of the tests from wrapping functions before Numba sees them.
+Everything that `solve_systems` calls stays in this file: Numba's cache on disk notices changes of the file of the
+compiled function alone, and would go on using what it had inlined from another. `no_type_check` keeps the typing hook
+of the tests from wrapping functions before Numba sees them.
 """
 
 from typing import no_type_check
@@ -19,62 +21,14 @@ VECTOR = 8  # numbers that the loops of a factorisation take at once
 _FREE, _PASSIVE, _BLOCKED = 0, 1, 2
 
 
-def fill_systems(values, sigmas, indices, start, stop):
-    """Local systems (stop - start, k + 1, k + 1); `values` are distances if `sigmas` (N,) is filled, else a kernel."""
-    k = indices.shape[1]
-    packed = np.empty((stop - start, (k + 1) * (k + 2) // 2))
-    _gather(values, sigmas, indices[start:stop], start, packed)
-    if sigmas.size:
-        with np.errstate(under="ignore"):
-            np.exp(packed, out=packed)  # NumPy's is several times faster than the one Numba calls
-    systems = np.empty((stop - start, k + 1, k + 1))
-    _unpack(packed, systems)
-    return systems
-
-
-@njit(cache=True, nogil=True)
-@no_type_check
-def _gather(values, sigmas, indices, start, packed):
-    """Lower triangles of the local systems, one per row; exponents -d² / (2 σ σ) where there are `sigmas`."""
-    k = indices.shape[1]
-    members = np.empty(k + 1, np.int64)
-    inverse = np.ones(k + 1)
-    for row in range(len(indices)):
-        members[:k] = indices[row]
-        members[k] = start + row
-        if sigmas.size > 0:
-            for a in range(k + 1):
-                inverse[a] = np.sqrt(0.5) / sigmas[members[a]]
-        place = 0
-        for a in range(k + 1):
-            line = values[members[a]]
-            for b in range(a + 1):
-                value = np.float64(line[members[b]])
-                if sigmas.size > 0:
-                    value = 0.0 if a == b else -(value * inverse[a]) * (value * inverse[b])
-                packed[row, place] = value
-                place += 1
-
-
-@njit(cache=True, nogil=True)
-@no_type_check
-def _unpack(packed, systems):
-    size = systems.shape[1]
-    for row in range(len(systems)):
-        place = 0
-        for a in range(size):
-            for b in range(a + 1):
-                systems[row, a, b] = packed[row, place]
-                systems[row, b, a] = packed[row, place]
-                place += 1
-
-
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 @no_type_check
 def _squared_norm(system):
     total = 0.0
-    for value in system.flat:
-        total += value * value
+    for i in range(len(system)):
+        line = system[i]
+        for j in range(line.size):
+            total += line[j] * line[j]
     return total
 
 
@@ -184,6 +138,8 @@ def _drop_zeros(system, target, shift, order, size, upper, forward, column, thet
     if size - kept == 1:
         _remove(first, size, upper, forward)
         return kept
+    if _refactorise(system, target, order, kept, shift, upper, forward, column):
+        return kept
     size, q = kept, first
     while q < size:
         if _append(system, target, order, q, shift, upper, forward, column):
@@ -195,6 +151,25 @@ def _drop_zeros(system, target, shift, order, size, upper, forward, column, thet
             order[r] = order[r + 1]
         size -= 1
     return size
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def _refactorise(system, target, order, size, shift, upper, forward, column):
+    """Factorise the part of the passive set as a whole; False if rounding makes it indefinite."""
+    part = np.empty((size + 1, size + 1))
+    for q in range(size):
+        line = system[order[q]]
+        for r in range(q, size):
+            part[q, r] = line[order[r]]
+        part[q, size] = target[order[q]]
+    part[size, size] = 0.0  # the clip's own row comes last and is not needed
+    width = -(-(size + 1) // VECTOR) * VECTOR
+    if _factorise(part, shift, upper[:, :width], column[:width]) < size:
+        return False
+    for q in range(size):
+        forward[q] = upper[q, size]
+    return True
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
@@ -368,11 +343,13 @@ def solve_systems(systems, exact, weights, errors, residuals, norms, indefinite)
             if theta[j] < SUPPORT * heaviest:
                 theta[j] = 0.0
         error, residual = system[k, k], 0.0
-        gradient[:] = 0.0
+        size = 0
         for j in range(k):
             if theta[j] > 0.0:
-                for a in range(k):
-                    gradient[a] += theta[j] * system[j, a]
+                order[size], solution[size] = j, -theta[j]
+                size += 1
+        gradient[:] = 0.0
+        _descend(system, order, size, solution, gradient)
         for j in range(k):
             error += theta[j] * (gradient[j] - 2.0 * target[j])
             residual = max(residual, abs(min(theta[j], (gradient[j] - target[j]) / scale)))
