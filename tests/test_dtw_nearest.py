@@ -30,7 +30,7 @@ def internals():
 def datasets(draw, max_sequences=40, max_frames=16):
     """Walks: scattered, in clusters, with ties and copies, far from zero, tiny and huge, of one length or of many."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    num_dims = draw(st.sampled_from([1, 3, 9, 50]))
+    num_dims = draw(st.sampled_from([1, 3, 9, 50, 70]))
     lengths = rng.integers(1, draw(st.integers(1, max_frames)) + 1, size=draw(st.integers(2, max_sequences)))
     if draw(st.booleans()):
         lengths = [lengths[0]] * len(lengths)

@@ -41,6 +41,15 @@ def align(x: np.ndarray, y: np.ndarray, options: Options) -> Alignment:
     return Alignment(*_accumulate(costs, window_size, stride, n, m, below, above))
 
 
+def rounded_distance(x: np.ndarray, y: np.ndarray, options: Options, exponent: int) -> np.float32:
+    """Distance in float64, rounded once; `exponent` tells the size of the data, whose squares may be out of range."""
+    x, y = x.astype(np.float64, copy=False), y.astype(np.float64, copy=False)
+    exponent = exponent if abs(exponent) > 400 else 0
+    if exponent:
+        x, y = np.ldexp(x, -exponent), np.ldexp(y, -exponent)
+    return np.float32(np.ldexp(align(x, y, options).distance(options), exponent))
+
+
 # `no_type_check` keeps the tests' typing hook off the kernels, which Numba could not compile through a wrapper.
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 @no_type_check

@@ -5,7 +5,7 @@ from typing import no_type_check
 import numba
 import numpy as np
 
-from lib.dtw._sparse import ROUNDING
+from lib.dtw._scattered import ROUNDING
 
 
 class Known:
@@ -48,8 +48,15 @@ class Known:
 
     def missing(self, rows, columns):
         """Sorted keys of pairs, each once, that are not known and not of a sequence with itself."""
+        return self._unknown(self._keys_of(rows, columns)[rows != columns])
+
+    def introductions(self, met, met_before):
+        """Missing keys of sequences that met, (N, L), -1 for none, unless both had met at the same place before."""
+        return self._unknown(_introduce(met, met_before))
+
+    def _unknown(self, keys):
         self._merge()
-        keys = np.sort(self._keys_of(rows[rows != columns], columns[rows != columns]))
+        keys = np.sort(keys)
         keys = keys[np.diff(keys, prepend=-1) > 0]
         if not len(self.keys):
             return keys
@@ -112,3 +119,24 @@ def _insert(best, indices, rows, columns, values):
                 best[i, place], indices[i, place] = best[i, place - 1], indices[i, place - 1]
                 place -= 1
             best[i, place], indices[i, place] = values[p], j
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _introduce(met, met_before):
+    """Keys of all pairs within a row of `met` (N, L), apart from those of two who both stood in it before."""
+    count, limit = met.shape
+    old = np.zeros(limit, np.bool_)
+    keys, size = np.empty(count * limit * (limit - 1) // 2, np.int64), 0
+    for row in range(count):
+        for place in range(limit):
+            old[place] = False
+            for other in range(limit):
+                old[place] |= met[row, place] == met_before[row, other]
+        for place in range(limit):
+            for other in range(place):
+                i, j = met[row, place], met[row, other]
+                if i >= 0 and j >= 0 and i != j and not (old[place] and old[other]):
+                    keys[size] = min(i, j) * count + max(i, j)
+                    size += 1
+    return keys[:size]

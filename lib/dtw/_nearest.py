@@ -10,7 +10,8 @@ from tqdm.auto import tqdm
 
 from lib.dtw import _bounds, _inputs, _pairwise, _plan, _vectors
 from lib.dtw._known import Known
-from lib.dtw._sparse import ROUNDING, TOGETHER, SparseDistances
+from lib.dtw._scattered import ROUNDING, ScatteredDistances
+from lib.dtw._sparse import TOGETHER, SparseDistances
 from lib.dtw._vectors import ROWS
 from lib.dtw._windows import Options, check_options
 
@@ -146,18 +147,15 @@ class _Search:
         vectors = _bounds.embed(sketches)
         self.order = _vectors.by_locality(vectors, sketches.counts)
         self.vectors, self.sketches = vectors[self.order], sketches.take(self.order)
-        self.true = SparseDistances([sequences[index] for index in self.order], scaling, options)
+        self.sequences, self.scaling = [sequences[index] for index in self.order], scaling
+        self.scattered = ScatteredDistances(self.sequences, scaling, options)
         self.known = Known(self.count, k)
         self.num_pairs = 0
 
-    def compute(self, rows, columns, known):
-        """Add distances of pairs to `known` where they are missing; return how many were computed for that."""
-        keys = known.missing(rows, columns)
-        if not len(keys):
-            return 0
-        rows, columns, values = self.true.pairs(keys // self.count, keys % self.count, self.run)
-        known.add(rows, columns, values)
-        return len(values)
+    def compute(self, keys):
+        """Add the distances of pairs to those known."""
+        rows, columns = keys // self.count, keys % self.count
+        self.known.add(rows, columns, self.scattered.pairs(rows, columns, self.run))
 
     def result(self, between) -> Nearest:
         """Put the nearest among all known pairs into order."""
@@ -170,7 +168,7 @@ class _Search:
             for row in chunk:
                 own = slice(starts[row], starts[row + 1])
                 ranks = self.order[columns[own]]
-                found[row], distances[row] = self.true.first_of(row, columns[own], values[own], ranks, self.k)
+                found[row], distances[row] = self.scattered.first_of(row, columns[own], values[own], ranks, self.k)
 
         list(self.run(finish, np.array_split(np.arange(self.count), min(self.count, 64))))
         back = np.argsort(self.order)
@@ -183,7 +181,7 @@ class _Search:
         size = max(1, 2**22 // self.k**2)
         for start in range(0, self.count, size):
             near = indices[start : start + size]
-            self.compute(near[:, first].ravel(), near[:, second].ravel(), self.known)
+            self.compute(self.known.missing(near[:, first].ravel(), near[:, second].ravel()))
         for start in range(0, self.count, size):
             near = indices[start : start + size]
             distances[start : start + size] = self.known.look_up(near[:, :, None], near[:, None, :])
@@ -195,8 +193,11 @@ class _Search:
         """Make every pair known that could be among the k nearest of either side."""
         bar.reset(self.count * (self.count - 1) // 2)
         seeds = _vectors.closest(self.vectors, min(self.k + 6, self.count - 1), self.run)
-        self.num_pairs = self.compute(np.repeat(np.arange(self.count), seeds.shape[1]), seeds.ravel(), self.known)
+        keys = self.known.missing(np.repeat(np.arange(self.count), seeds.shape[1]), seeds.ravel())
+        self.compute(keys)
+        self.num_pairs = len(keys)
         partners = self.known.partners()
+        self.true = SparseDistances(self.sequences, self.scaling, self.options)
         bounds = _bounds.Bounds(self.sketches, self.options, self.exponent)
         coarse = None
         if self.wide:  # sketches are small already, and not to be moved
@@ -270,25 +271,25 @@ class _Search:
 
     def approximate(self, bar):
         """Make candidates' distances known, then those of candidates' candidates."""
-        wanted = min(max(2 * self.k, self.k + 15), self.count - 1)
+        wanted = min(max(2 * self.k, self.k + 20), self.count - 1)
         candidates = _vectors.candidates(self.vectors, wanted, self.seed, self.run)
         rows, columns = np.nonzero(candidates >= 0)[0], candidates[candidates >= 0]
-        self._add(rows, columns, bar)
+        self._add(self.known.missing(rows, columns), bar)
         for row in np.flatnonzero(self.known.indices[:, -1] < 0):  # the search gave it too few
-            self._add(np.full(self.count, row), np.arange(self.count), bar)
-        first, second = np.triu_indices(2 * min(self.k, INTRODUCED), 1)
+            self._add(self.known.missing(np.full(self.count, row), np.arange(self.count)), bar)
+        before, met_before = self.known.links(), np.full((self.count, 2 * min(self.k, INTRODUCED)), -1)
         for _ in range(ROUNDS):
-            before, met = self.known.links(), self.known.acquaintances(min(self.k, INTRODUCED))
-            rows, columns = met[:, first].ravel(), met[:, second].ravel()
-            there = (rows >= 0) & (columns >= 0)
-            self._add(rows[there], columns[there], bar)
-            if np.isin(self.known.links(), before, invert=True).mean() < SETTLED:
+            met = self.known.acquaintances(min(self.k, INTRODUCED))
+            self._add(self.known.introductions(met, met_before), bar)
+            now = self.known.links()
+            if np.isin(now, before, invert=True).mean() < SETTLED:
                 break
+            before, met_before = now, met
 
-    def _add(self, rows, columns, bar):
-        computed = self.compute(rows, columns, self.known)
-        self.num_pairs += computed
-        bar.update(computed)
+    def _add(self, keys, bar):
+        self.compute(keys)
+        self.num_pairs += len(keys)
+        bar.update(len(keys))
 
 
 def _batches(counts):

@@ -1,6 +1,5 @@
-"""True distances of chosen pairs only: their sequences are gathered into the blocks that `pairwise` computes too."""
+"""True distances of chosen rows and columns: gathered into the blocks that `pairwise` computes too."""
 
-from itertools import pairwise
 from typing import no_type_check
 
 import numba
@@ -15,11 +14,10 @@ from lib.dtw._windows import Options, divisor, extend, num_windows, superframes
 MAX_LANES = 256  # more side by side no longer make a pair cheaper
 TOGETHER = 8  # rows that may share a block
 CALL = 100  # what a block costs beside its pairs, in pairs (measured at 30 frames of 16 dimensions)
-ROUNDING = 3e-5  # two computed distances can stand in the wrong order only if they are this close (relative)
 
 
 class SparseDistances:
-    """Distances of any pairs of a list of sequences, from float32 copies that are packed once.
+    """Distances of some sequences of a list to others, from float32 copies that are packed once.
 
     Attributes
     ----------
@@ -81,55 +79,9 @@ class SparseDistances:
         together = CALL + np.count_nonzero(wanted.any(axis=0)) * len(rows)
         return [rows] if together < alone else [rows[i : i + 1] for i in np.flatnonzero(num_wanted)]
 
-    def pairs(self, first: np.ndarray, second: np.ndarray, run) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Distances of pairs, sorted by `first`, and of some more: (first, second, distances).
-
-        `run` maps a function over items. Neighbours in the list of sequences are best similar: see `cover`.
-        """
-        cuts = np.flatnonzero(np.diff(first // TOGETHER)) + 1
-        pieces = list(zip(np.split(first, cuts), np.split(second, cuts), strict=True))
-
-        def compute(piece):
-            rows, i = np.unique(piece[0], return_inverse=True)
-            columns, j = np.unique(piece[1], return_inverse=True)
-            wanted = np.zeros((len(rows), len(columns)), bool)
-            wanted[i, j] = True
-            found = []
-            for part in self.cover(rows, wanted):
-                its_columns = columns[wanted[np.isin(rows, part)].any(axis=0)]
-                found.append((np.repeat(part, len(its_columns)), np.tile(its_columns, len(part))))
-                found[-1] += (self.block(part, its_columns).ravel(),)
-            return found
-
-        parts = [found for part in run(lambda chunk: [compute(piece) for piece in chunk], _chunks(pieces, 8))
-                 for piece in part for found in piece]  # fmt: skip
-        return tuple(np.concatenate(side) for side in zip(*parts, strict=True))
-
     def exactly(self, i, j):
         """Distance in float64 by direct differences, rounded once."""
-        exponent = self.scaling.exponent if abs(self.scaling.exponent) > 400 else 0
-        x, y = (self.sequences[index].astype(np.float64, copy=False) for index in (i, j))
-        if exponent:
-            x, y = np.ldexp(x, -exponent), np.ldexp(y, -exponent)
-        return np.float32(np.ldexp(_exact.align(x, y, self.options).distance(self.options), exponent))
-
-    def first_of(self, row, columns, distances, ranks, k):
-        """Give the `k` nearest of some distinct columns and their distances, in order of (distance, rank).
-
-        Where computed distances are so close that rounding may have swapped them, float64 decides.
-        """
-        order = np.lexsort((ranks, distances))
-        columns, distances, ranks = columns[order], distances[order], ranks[order]
-        apart = np.concatenate([[True], distances[1:] > distances[:-1] * np.float32(1 + ROUNDING), [True]])
-        cuts = np.flatnonzero(apart)
-        for start, stop in pairwise(cuts):
-            if start >= k:
-                break
-            if stop - start > 1:
-                values = np.array([self.exactly(row, j) for j in columns[start:stop]], np.float32)
-                again = np.lexsort((ranks[start:stop], values))
-                columns[start:stop], distances[start:stop] = columns[start:stop][again], values[again]
-        return columns[:k], np.maximum.accumulate(distances[:k])
+        return _exact.rounded_distance(self.sequences[i], self.sequences[j], self.options, self.scaling.exponent)
 
     def _group(self, indices) -> Group:
         counts = self.counts[indices]
@@ -144,10 +96,6 @@ class SparseDistances:
 
 def _go_on():
     """Nothing stops a block; the search stops between blocks."""
-
-
-def _chunks(items, size):
-    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 # `no_type_check` keeps the tests' typing hook off the kernel, which Numba could not compile through a wrapper.
