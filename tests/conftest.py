@@ -14,7 +14,7 @@ def pytest_collection_modifyitems(items):
     """Skip what is marked ``gpu`` where there is no device; the kernel's arithmetic is tested on the CPU too."""
     import torch
 
-    # Small networks gain nothing from a second thread, and beside other work on its core they wait a hundredfold for it.
+    # Small networks gain nothing from a second thread; beside other work on its core they wait a hundredfold for it.
     torch.set_num_threads(1)
     if not torch.cuda.is_available():
         for item in items:
