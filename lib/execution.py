@@ -1,5 +1,7 @@
 """Notebooks executed by papermill, and the committed copy that is stored beside each page."""
 
+import base64
+import io
 import logging
 import os
 import re
@@ -88,7 +90,7 @@ def refresh(page: Path, *, progress: bool = False) -> Path:
 
 
 def publishable(outputs) -> list:
-    """Copy outputs without progress bars (their timings change at every run) and with each stream in one piece."""
+    """Copy outputs without progress bars (their timings change at every run), streams in one piece, pictures small."""
     kept = []
     for output in outputs:
         if output.output_type != "stream":
@@ -98,9 +100,21 @@ def publishable(outputs) -> list:
         else:
             kept.append(output.copy())
     for output in kept:
+        if picture := output.get("data", {}).get("image/png"):
+            output.data = output.data | {"image/png": _with_palette(picture)}
         if output.output_type == "stream" and output.name == "stderr":
             output.text = PROGRESS_BAR.sub("", output.text.replace("\r", "\n")).strip("\n")
     return [output for output in kept if output.get("text") != ""]
+
+
+def _with_palette(picture: str) -> str:
+    """Store a base64 PNG with 256 colours: a third of the size, and figures of lines and text look the same."""
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB")
+    small = io.BytesIO()
+    image.quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return base64.b64encode(small.getvalue()).decode()
 
 
 def problems(notebook) -> list[str]:

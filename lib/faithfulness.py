@@ -47,29 +47,34 @@ def measure(
     All methods of a clip are measured on the same clip, so that differences are paired.
     """
     rows, starts = [], range(0, len(clips), batch_size)
-    for start in tqdm(starts, desc="faithfulness", unit="batch", disable=not progress):
-        places = np.arange(start, min(start + batch_size, len(clips)))
-        batch = clips.batch(places)
-        with torch.no_grad(), evaluation_mode(model):
-            target = model(batch.x, batch.lengths, batch.present).argmax(dim=1)
-        for method, importance in explain(batch, target).items():
-            found = {}
-            for by in UNITS:
-                for name, insert in (("deletion", False), ("insertion", True)):
-                    steps = {"by": by, "insert": insert, "num_steps": num_steps}
-                    found[f"{name} by {by}"] = curve(model, batch, importance, target, **steps).area
-            gap = prediction_gap(model, batch, importance, target, clips.skeleton, rng, num_draws=num_draws)
-            found |= gap._asdict()
-            if clips.truth is not None:
-                truth = np.zeros(importance.shape, bool)
-                for n, place in enumerate(places):
-                    own = clips[place].truth.transpose(1, 0, 2)  # (M, T, V)
-                    truth[n, : own.shape[0], : own.shape[1]] = own
-                found |= planted_truth(importance, truth, batch).add_prefix("truth ").to_dict("series")
-            for name, values in found.items():
-                rows.append(
-                    pd.DataFrame({"clip": places, "method": method, "measure": name, "value": np.asarray(values)})
-                )
+    with tqdm(desc="faithfulness", unit="map", disable=not progress) as bar:
+        for start in starts:
+            places = np.arange(start, min(start + batch_size, len(clips)))
+            batch = clips.batch(places)
+            with torch.no_grad(), evaluation_mode(model):
+                target = model(batch.x, batch.lengths, batch.present).argmax(dim=1)
+            maps = explain(batch, target)
+            bar.total = len(starts) * len(maps)
+            for method, importance in maps.items():
+                bar.set_postfix_str(method, refresh=False)
+                found = {}
+                for by in UNITS:
+                    for name, insert in (("deletion", False), ("insertion", True)):
+                        steps = {"by": by, "insert": insert, "num_steps": num_steps}
+                        found[f"{name} by {by}"] = curve(model, batch, importance, target, **steps).area
+                gap = prediction_gap(model, batch, importance, target, clips.skeleton, rng, num_draws=num_draws)
+                found |= gap._asdict()
+                if clips.truth is not None:
+                    truth = np.zeros(importance.shape, bool)
+                    for n, place in enumerate(places):
+                        own = clips[place].truth.transpose(1, 0, 2)  # (M, T, V)
+                        truth[n, : own.shape[0], : own.shape[1]] = own
+                    found |= planted_truth(importance, truth, batch).add_prefix("truth ").to_dict("series")
+                for name, values in found.items():
+                    rows.append(
+                        pd.DataFrame({"clip": places, "method": method, "measure": name, "value": np.asarray(values)})
+                    )
+                bar.update()
     return pd.concat(rows, ignore_index=True)
 
 

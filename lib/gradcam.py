@@ -8,7 +8,7 @@ For a layer with feature maps F_c(t, v) and the score y of one class, before sof
 rescaled: positive parts speak for the class, negative ones against it, and layers and clips can be compared.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -153,11 +153,8 @@ def contrast(importance: Float[np.ndarray, "classes V"]) -> Float[np.ndarray, "c
     return 0.5 * np.abs(shares[:, None] - shares[None]).sum(axis=2)
 
 
-def shares_over(maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Positive part of every map as shares of its clip and person, so that layers of any scale can be compared."""
-    out = {}
-    for name, values in maps.items():
-        positive = np.maximum(values, 0)
-        total = positive.sum(axis=(2, 3), keepdims=True)
-        out[name] = np.divide(positive, total, out=np.zeros_like(positive), where=total > 0)
-    return out
+def shares(maps: Float[np.ndarray, "N M T V"]) -> Float[np.ndarray, "N M T V"]:
+    """Positive part of every clip's map as shares of its sum, so that layers of any scale compare; 0 if none."""
+    positive = np.maximum(maps, 0)
+    total = positive.sum(axis=(1, 2, 3), keepdims=True)
+    return np.divide(positive, total, out=np.zeros_like(positive), where=total > 0)

@@ -55,6 +55,11 @@ def output_dir() -> Path:
     return folder
 
 
+def is_live() -> bool:
+    """Whether somebody runs the page by hand, so that explorers make sense; not inside a run, sweep or `execute`."""
+    return "LAYERS_RUN_DIR" not in os.environ
+
+
 def save_table(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Save a small tidy table in `output_dir` as ``<name>.csv``; returns `frame`, so that a cell can show it.
 

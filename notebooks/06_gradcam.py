@@ -24,9 +24,10 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
+from IPython.display import display
 from scipy.stats import spearmanr
 
-from lib import attribution, datasets, faithfulness, gradcam, plots, recipes, runs, training
+from lib import attribution, datasets, faithfulness, gradcam, plots, recipes, runs, training, trust, widgets
 
 # %% tags=["parameters"]
 dataset: str = "synthetic"  # synthetic, nw_ucla, utd_mhad or msr_action3d
@@ -34,6 +35,7 @@ seed: int = 0  # network, and the draws of moves and of random importance
 clip_seed: int = 0  # synthetic bodies and motions, and the draw of explained clips
 num_clips: int = 480  # synthetic training clips; real datasets are trained on whole
 num_explained: int = 40  # clips explained, from the test split
+distractors: float = 1.0  # synthetic clips: how much moves that has nothing to do with the class
 num_steps: int = 6  # points of a deletion curve after its first
 num_draws: int = 1  # random moves per number of joints, for PGI and PGU
 epochs: int | None = None  # training passes; None: the dataset's recipe
@@ -62,10 +64,15 @@ print(np.einsum("c,ctv->tv", weights, features))
 
 # %%
 recipe = recipes.get(dataset, epochs=epochs, width=width, precision=precision)
-limit = num_clips if dataset == "synthetic" else None
-train = recipe.prepare(datasets.load(dataset, split="train", limit=limit, seed=clip_seed, progress=False))
 split = "test_clean" if dataset == "nw_ucla" else "test"
-clips = recipe.prepare(datasets.load(dataset, split=split, limit=num_explained, seed=clip_seed, progress=False))
+if dataset == "synthetic":
+    config = datasets.synthetic.SyntheticConfig(distractors=distractors)
+    train = datasets.synthetic.make(num_clips, split="train", seed=clip_seed, config=config)
+    clips = datasets.synthetic.make(num_explained, split="test", seed=clip_seed, config=config)
+else:
+    train = datasets.load(dataset, split="train", progress=False)
+    clips = datasets.load(dataset, split=split, limit=num_explained, seed=clip_seed, progress=False)
+train, clips = recipe.prepare(train), recipe.prepare(clips)
 model, _ = recipe.fit(train, seed)
 model.eval()
 print(f"accuracy on {len(clips)} clips to explain: {training.evaluate(model, clips).top1:.1%}")
@@ -86,14 +93,46 @@ stretched = {
     layer: gradcam.upsample_time(part, model.layer_strides[layer], clips.lengths) for layer, part in maps.items()
 }
 shown = clips[place]
-strip = {layer: np.maximum(part[place, : shown.x.shape[1]], 0).transpose(1, 0, 2) for layer, part in stretched.items()}
+people = shown.x.shape[1]
+strip = {layer: gradcam.shares(part)[place, :people].transpose(1, 0, 2) for layer, part in stretched.items()}
 print(f"{shown.name}: {clips.class_names[shown.label]}")
 
 # %%
 #| label: fig-importance
-#| caption: "One clip that the network gets right, joints coloured by the positive part of GradCAM in the last layer, whose frames are four input frames wide."
+#| caption: "One clip that the network gets right, joints coloured by their share of the positive part of GradCAM in the last layer, whose frames are four input frames wide."
 first, *_, last = model.layer_names
 plots.pose_strip(shown.x, shown.skeleton, num_poses=7, importance=strip[last]);
+
+# %% [markdown]
+# The same clip at four layers. Early layers see a few frames and one joint's neighbours; their maps are patches. Late
+# layers see most of the clip.
+
+# %%
+#| label: fig-layers-over-time
+#| caption: "The clip's first person, joints over time, at four layers: share of the positive part of each map."
+some = [model.layer_names[index] for index in (0, 4, 7, 9)]
+plots.joints_over_time({name: strip[name][:, 0] for name in some}, clips.skeleton.joints, columns=4);
+
+# %%
+#| label: fig-two-layers
+#| caption: "The clip at the first and at the last layer; the larger the dot, the larger the joint's share at that moment."
+halves = {name: strip[name] / strip[name].max() for name in (first, last)}
+plots.pose_animations(
+    [shown.x[: shown.length]] * 2,
+    shown.skeleton,
+    15,
+    titles=[f"{name}, {clips.class_names[shown.label]}" for name in halves],
+    importances=list(halves.values()),
+    largest=1.0,
+    max_frames=16,
+)
+
+# %% [markdown]
+# Run the page in JupyterLab and the next cell is an explorer: any clip, layer, class, frame and method.
+
+# %%
+if runs.is_live():
+    display(widgets.explore_gradcam(model, clips))
 
 # %%
 #| label: fig-class-importance
@@ -110,9 +149,22 @@ plots.class_importance(importance, clips.class_names, clips.skeleton.joints);
 
 # %%
 seen = ~np.isnan(importance).any(axis=1) & (np.nansum(importance, axis=1) > 0)
+names = np.array(clips.class_names)[seen]
 contrast = gradcam.contrast(importance[seen])
-pairs = contrast[np.triu_indices(len(contrast), 1)]
-print(f"contrast of {seen.sum()} classes: mean {pairs.sum() / max(len(pairs), 1):.3f}")
+one, other = np.triu_indices(len(contrast), 1)
+order = np.argsort(contrast[one, other])
+chosen = np.concatenate([order[:3], order[-3:]]) if len(order) >= 6 else order
+ranking = pd.DataFrame({"one class": names[one], "another": names[other], "contrast": contrast[one, other]})
+print(f"contrast of {seen.sum()} classes: mean {contrast[one, other].mean() if len(order) else 0:.3f}")
+ranking.iloc[chosen].round(3)
+
+# %%
+#| label: fig-contrast
+#| caption: "The two classes of the largest contrast: joints that the one needs more (orange) and the other needs more (purple)."
+shares = importance[seen] / importance[seen].sum(axis=1, keepdims=True)
+if len(order):
+    a, b = one[order[-1]], other[order[-1]]
+    plots.pose(shown.x[0, 0], shown.skeleton, importance=shares[a] - shares[b], title=f"{names[a]} - {names[b]}");
 
 # %% [markdown]
 # ## Does it tell the truth?
@@ -167,11 +219,74 @@ for name, sign in goal.items():
 runs.save_table("gradcam_gap", pd.DataFrame(rows)).round(3)
 
 # %% [markdown]
-# On the synthetic clips GradCAM's last layer beats both in deletion, and all its layers beat random numbers in average
-# precision over joints; but **motion energy names the decisive joints better than any layer**. The reason is the truth
+# ## Which map to trust: five networks, three amounts of distraction
+#
+# One network is an anecdote, and an action alone on a still body is an easy riddle: what moves is what counts.
+# `distractors` scales gestures, steps, turns and leaning that carry no class. The rows below come from
+#
+# ```
+# python -m lib sweep 06_gradcam --grid seed=0,1,2,3,4 distractors=0,1,3 -p num_clips 960 -p num_explained 100 --record gradcam_trust
+# ```
+#
+# Five networks, each trained and explained at every amount of distraction, same clips; means and 95 % intervals over
+# the five.
+
+# %%
+stored = runs.studies()
+full = stored.get("gradcam_trust", pd.DataFrame(columns=["dataset", "seed", "method", "measure", "value"]))
+planted = full[(full["dataset"] == "synthetic") & full["measure"].isin(["truth joints", "truth frames", "truth pointing"])]
+planted = planted.assign(truth=planted["measure"].str.removeprefix("truth "))
+planted = planted[planted["num_explained"] == 100] if len(planted) else planted.assign(distractors=None)
+truth_table = trust.over_seeds(planted, ["distractors", "truth", "method"]) if len(planted) else pd.DataFrame()
+told = truth_table.assign(half=lambda part: part["high"] - part["mean"])[["mean", "half"]] if len(planted) else truth_table
+told.unstack(["distractors", "truth"]).swaplevel(0, 2, axis=1).sort_index(axis=1).round(2) if len(planted) else told
+
+# %% [markdown]
+# Is the best layer better than motion energy and than random numbers? The layer is chosen on the other four networks,
+# so that its luck does not count.
+
+# %%
+rivals = ["motion energy", "random"]
+parts = planted.groupby(["distractors", "truth"])
+gaps = {key: trust.gaps_of_best(part, model.layer_names, rivals) for key, part in parts}
+pd.concat(gaps, names=["distractors", "truth"]).round(3) if gaps else pd.DataFrame()
+
+# %% [markdown]
+# **Motion energy names the decisive joints better than any layer** where little else moves. The reason is the truth
 # itself: it counts every joint that an action displaces, and on a body that otherwise sways little those are the joints
 # that move. A network may decide on a few of them. In time it is the other way round: the last layers name the decisive
 # frames better than motion energy does, as bodies also move when no action goes on.
+
+# %% [markdown]
+# ## Right and wrong
+#
+# A map explains what the network said, also where that was wrong. If attention went astray, wrong predictions would
+# rest on other joints than the true class wants: the map for the predicted class and the map for the true class would
+# differ. Beside them, clips that were right, with the map of the class that came second.
+
+# %%
+with torch.no_grad():
+    ranked = model(batch.x, batch.lengths, batch.present).argsort(dim=1, descending=True).numpy()
+rival = np.where(predicted == clips.labels, ranked[:, 1], clips.labels)
+against = gradcam.gradcam(model, batch, [last], target=rival)[last]
+said, meant = (gradcam.shares(part).sum(axis=(1, 2)) for part in (maps[last], against))  # (N, V)
+usable = (said.sum(axis=1) > 0) & (meant.sum(axis=1) > 0)
+differ = np.where(usable, 0.5 * np.abs(said - meant).sum(axis=1), np.nan)
+
+# %%
+area = table[table["measure"] == "deletion by joints"].pivot(index="clip", columns="method", values="value")
+judged = pd.DataFrame(
+    {
+        "prediction": np.where(predicted == clips.labels, "right", "wrong"),
+        "contrast": differ,  # between the maps of the predicted and the other class
+        "deletion": area[last],
+        "deletion, random": area["random"],
+    }
+)
+grouped = judged.groupby("prediction")
+judged = grouped.mean().join(grouped.sem().add_suffix(" sem")).assign(clips=grouped.size())
+runs.save_table("gradcam_right", judged)
+judged.round(3)
 
 # %% [markdown]
 # ## Does it depend on the network?
@@ -190,8 +305,8 @@ for count in (0, 2, 4, 6, 8, 11):
     for layer, found in gradcam.gradcam(mixed, batch, target=target).items():
         ends = batch._replace(lengths=torch.as_tensor(-(-clips.lengths // model.layer_strides[layer])))
         agreement = faithfulness.rank_correlation(trained_maps[layer], found, ends)
-        rows.append({"layers drawn anew": min(count, 10), "layer": layer, "rank correlation": agreement.mean()})
-drawn = pd.DataFrame(rows).pivot(index="layer", columns="layers drawn anew", values="rank correlation")
+        rows.append({"head and layers drawn anew": min(count, 10), "layer": layer, "rank correlation": agreement.mean()})
+drawn = pd.DataFrame(rows).pivot(index="layer", columns="head and layers drawn anew", values="rank correlation")
 runs.save_table("gradcam_random", pd.DataFrame(rows))
 drawn.round(2)
 
@@ -220,7 +335,6 @@ pd.DataFrame({name: part.median() for name, part in steady.items()}).T.round(2)
 # positive. Rows come from the full runs of both pages on the same network and seed.
 
 # %%
-stored = runs.studies()
 geometry, trust = stored.get("geometry"), stored.get("gradcam_trust")
 rows = []
 if geometry is not None and trust is not None:
@@ -230,23 +344,33 @@ if geometry is not None and trust is not None:
     for (name, which), part in both.groupby(["dataset", "seed"]):
         rho = spearmanr(part["value_mass"], part["value_area"]).statistic
         rows.append({"dataset": name, "seed": which, "rank correlation": rho, "layers": len(part)})
-pd.DataFrame(rows).round(2)
+linked = pd.DataFrame(rows, columns=["dataset", "seed", "rank correlation", "layers"])
+print(trust.over_seeds(linked.rename(columns={"rank correlation": "value"}), ["dataset"]).round(2).to_string())
+linked.round(2)
 
 # %% [markdown]
-# The full runs were made by
+# ## On real clips
+#
+# Networks of three seeds, 48 clips of the clean test set each, by
 #
 # ```
 # python -m lib sweep 06_gradcam --grid dataset=nw_ucla seed=0,1,2 -p num_explained 48 --record gradcam_trust
 # ```
 #
+# and once more with `--record gradcam_gap` and `--record gradcam_right`, which only collects. First all methods, then
+# paired differences to the best layer, then right against wrong predictions.
 
 # %%
-full = stored.get("gradcam_trust")
-seeds = pd.DataFrame()
-if full is not None:
-    chosen = full[full["measure"].isin(["deletion by joints", "insertion by joints", "pgi", "pgu"])]
-    seeds = chosen.pivot_table(index=["dataset", "method"], columns="measure", values="value", sort=False)
-seeds.round(3)
+real = full[(full["dataset"] == "nw_ucla") & full["measure"].isin(["deletion by joints", "insertion by joints", "pgi"])]
+real.pivot_table(index="method", columns="measure", values="value", sort=False).round(3)
+
+# %%
+gaps = stored.get("gradcam_gap", pd.DataFrame(columns=["dataset"]))
+gaps[gaps["dataset"] == "nw_ucla"].filter(["seed", "measure", "best", "against", "by", "low", "high"]).round(3)
+
+# %%
+kept = stored.get("gradcam_right", pd.DataFrame(columns=["dataset"]))
+kept[kept["dataset"] == "nw_ucla"].filter(["seed", *judged.reset_index().columns]).round(3)
 
 # %% [markdown]
 # On NW-UCLA the first five layers' maps delete no better than random numbers. From layer 7 on they beat motion energy,

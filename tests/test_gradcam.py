@@ -193,9 +193,11 @@ def test_contrast_of_classes():
 def test_shares_sum_to_one_where_anything_speaks_for_the_class(rng):
     maps = rng.normal(size=(3, 2, 5, 4))
     maps[1, 1] = -1.0
-    found = gradcam.shares_over({"layer": maps})["layer"]
-    np.testing.assert_allclose(found.sum(axis=(2, 3)), [[1, 1], [1, 0], [1, 1]])
+    maps[2] = -1.0
+    found = gradcam.shares(maps)
+    np.testing.assert_allclose(found.sum(axis=(1, 2, 3)), [1, 1, 0])
     assert (found >= 0).all()
+    assert not found[1, 1].any()
 
 
 def test_a_network_that_computes_empty_slots_is_explained_for_present_persons(rng):

@@ -1,6 +1,6 @@
 """What a network looks at: joints by class, and how far explanations can be trusted, layer by layer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,8 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.plots.geometry import _label_layers
+from lib.plots.geometry import label_layers
+from lib.plots.skeleton import importance_scale
 from lib.plots.style import GRAY, LINE_COLORS, figure_of, need_columns, new_axes, panels, spoken, styled
 
 
@@ -36,6 +37,50 @@ def class_importance(
     ax.set(xlabel="joint", ylabel="class")
     figure_of([ax]).colorbar(image, ax=ax, label="share of the class's importance", pad=0.02)
     return ax
+
+
+@styled
+def joints_over_time(
+    maps: Mapping[str, Float[np.ndarray, "T V"]],
+    joints: Sequence[str],
+    *,
+    fps: float | int | None = None,
+    frame: int | None = None,
+    largest: float | int | None = None,
+    axes: Axes | Sequence[Axes] | np.ndarray | None = None,
+    columns: int = 3,
+) -> Figure:
+    """Draw importance as a picture of joints by frames, one panel per map (a layer, a method), all on one scale.
+
+    Parameters
+    ----------
+    maps
+        {title: (T, V)}, one person each; signed values get a scale that is the same on both sides of 0.
+    fps
+        Frames per second; times are then written in seconds, otherwise frame numbers.
+    frame
+        A frame to mark by a line.
+    largest
+        Importance at the end of the colour scale; the largest of all maps when None.
+    """
+    if wrong := {title: part.shape for title, part in maps.items() if part.shape[1] != len(joints)}:
+        raise ValueError(f"maps: shapes {wrong}; needed (frames, {len(joints)}), a column per joint")
+    drawn = panels(axes, len(maps), columns=columns, size=(2.9, 3.6), sharey=axes is None)
+    norm, cmap = importance_scale(np.concatenate([part.ravel() for part in maps.values()]), largest)
+    for place, (ax, (title, part)) in enumerate(zip(drawn, maps.items(), strict=True)):
+        end = len(part) / (fps or 1)
+        image = ax.imshow(
+            part.T, aspect="auto", norm=norm, cmap=cmap, extent=(0, end, len(joints) - 0.5, -0.5), interpolation="none"
+        )
+        if frame is not None:
+            ax.axvline((frame + 0.5) / (fps or 1), color="black", lw=1.2, ls=(0, (3, 2)))
+        if place % columns == 0 or axes is not None:
+            ax.set_yticks(range(len(joints)), spoken(joints), fontsize=7)
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+        ax.set(title=title, xlabel="frame" if fps is None else "time (s)")
+    figure_of(drawn).colorbar(image, ax=drawn, label="importance", pad=0.02, aspect=30)
+    return figure_of(drawn)
 
 
 @styled
@@ -74,7 +119,7 @@ def trust_by_layer(
                 color = GRAY if method == "random" else LINE_COLORS[1 + number % (len(LINE_COLORS) - 2)]
                 style = ":" if method == "random" else "--"
                 ax.axhline(part.loc[method, "value"], color=color, ls=style, lw=1.4, label=method)
-        _label_layers(ax, [name.removeprefix("layers.") for name in layers])
+        label_layers(ax, [name.removeprefix("layers.") for name in layers])
         ax.set_ylabel(measure)
         ax.grid(axis="y")
     handles, labels = drawn[0].get_legend_handles_labels()

@@ -20,7 +20,7 @@ _NETWORKS = {"trained": (BLUE, "o", "-"), "untrained": (VERMILION, "s", "--")}
 _OTHERS = (("#009E73", "D", "-."), ("#CC79A7", "^", ":"), ("#E69F00", "v", "-"))
 
 
-def _label_layers(ax: Axes, layers: Sequence) -> None:
+def label_layers(ax: Axes, layers: Sequence) -> None:
     names = [str(layer) for layer in layers]
     long = max(len(name) for name in names) * len(names) > 40
     ax.set_xticks(range(len(names)), names, rotation=45 if long else 0, ha="right" if long else "center")
@@ -94,7 +94,7 @@ def smoothness_by_layer(
             if beside:
                 color, marker, dashes = _NETWORKS["untrained"]
                 ax.plot(line["_x"], line["untrained"], color=color, marker=marker, ms=4.5, ls=dashes, label="untrained")
-        _label_layers(ax, layers)
+        label_layers(ax, layers)
         ax.set_ylabel(SPOKEN.get(measure, str(measure).replace("_", " ")))
         ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
         ax.grid(axis="y")
@@ -161,7 +161,7 @@ def smoothness_by_class(
     label = SPOKEN.get(measure, measure.replace("_", " "))
     bar.set_label(f"{label.splitlines()[0]}, share of chance\n(lower: smoother)" if relative else label)
     bar.outline.set_visible(False)
-    _label_layers(ax, list(table.columns))
+    label_layers(ax, list(table.columns))
     ax.set_xlim(-0.5, len(table.columns) - 0.5)
     ax.set_yticks(range(len(table)), spoken([c if class_names is None else class_names[c] for c in table.index]))
     ax.set_ylabel("class, smoothest in the last layer on top" if sort and len(table) > 7 else "class")
@@ -202,7 +202,7 @@ def neighbors_by_layer(
     ax.scatter([], [], s=60, color=BLUE, alpha=0.45, linewidths=0, label="clips (area: how many)")
     if candidates is not None:
         ax.axhline(candidates, color="#777777", ls=":", lw=1.2, label=f"candidates, k = {candidates}")
-    _label_layers(ax, list(counts))
+    label_layers(ax, list(counts))
     ax.set_ylabel("neighbours per clip")
     ax.set_ylim(0, 1.07 * max(candidates or 0, *(values.max() for values in counts.values()), 1))
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,0 +1,56 @@
+"""Which explanation to trust, from the rows that many runs of the faithfulness page have left.
+
+Networks of different seeds are the units: clips of one network share its weights, so that intervals over clips say
+nothing about the next network. Intervals are Student's, 95 %.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+
+def over_seeds(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Mean and interval of ``value`` over the seeds of every combination of `by`: columns mean, low, high, seeds."""
+    grouped = rows.groupby([*by, "seed"], sort=False)["value"].mean().groupby(level=list(by), sort=False)
+    return pd.DataFrame([_interval(part) for _, part in grouped], index=grouped.mean().index)
+
+
+def gaps_of_best(
+    rows: pd.DataFrame, layers: Sequence[str], against: Sequence[str], *, higher_is_better: bool = True
+) -> pd.DataFrame:
+    """How far the best layer is ahead of other methods, paired over seeds; positive is in favour of the layer.
+
+    Parameters
+    ----------
+    rows
+        Columns ``seed``, ``method``, ``value``, one row per seed and method.
+    layers, against
+        Methods of which the best counts, and methods to compare it with.
+
+    Returns
+    -------
+    A row per method of `against`: ``layer`` (the one chosen most often), ``mean``, ``low``, ``high``, ``seeds``. For
+    every seed the layer is chosen on the other seeds, so that its luck on this one does not count.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two seeds: nothing to choose on.
+    """
+    wide = rows.pivot(index="seed", columns="method", values="value")
+    wide = wide if higher_is_better else -wide
+    if len(wide) < 2:
+        raise ValueError(f"rows: seeds {list(wide.index)}; needed at least two, one to choose the layer on")
+    chosen = pd.Series({seed: wide.drop(index=seed)[list(layers)].mean().idxmax() for seed in wide.index})
+    own = pd.Series({seed: wide.loc[seed, layer] for seed, layer in chosen.items()})
+    return pd.DataFrame(
+        [{"layer": chosen.mode()[0], **_interval(own - wide[method])} for method in against],
+        index=pd.Index(against, name="against"),
+    )
+
+
+def _interval(values: pd.Series) -> dict[str, float]:
+    half = stdtrit(len(values) - 1, 0.975) * values.sem() if len(values) > 1 else np.nan
+    return {"mean": values.mean(), "low": values.mean() - half, "high": values.mean() + half, "seeds": len(values)}
