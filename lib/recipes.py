@@ -27,6 +27,7 @@ class Recipe:
     width: float = 0.5
     dropout: float = 0.2
     num_frames: int | None = 64  # every clip stretched to this; None keeps true lengths
+    stream: str = "joint"  # or "bone", "joint_motion", "bone_motion"
     align: bool = False  # turn each body to face the camera, instead of only centring it
     train: TrainConfig = field(default_factory=TrainConfig)
 
@@ -46,6 +47,7 @@ class Recipe:
             in_channels=clips.num_channels,
             width=self.width,
             dropout=self.dropout,
+            stream=self.stream,
             seed=seed,
         )
 

@@ -16,14 +16,18 @@
 # **Before:** [](#nb-skeleton-clips) · **Time:** 60 s on two cores · **Full runs:** `data/results/training.csv`
 
 # %%
+from dataclasses import replace
+
 import pandas as pd
 import torch
 
 from lib import datasets, plots, recipes, runs, training
+from lib.models.fusion import Fusion
 
 # %% tags=["parameters"]
 dataset: str = "synthetic"  # synthetic, nw_ucla, utd_mhad or msr_action3d
 seed: int = 0  # initial weights, order, augmentation
+streams: str = "joint"  # or several networks whose scores are fused: "joint+bone+joint_motion"
 num_clips: int = 480  # synthetic training clips; real datasets are used whole
 epochs: int | None = None  # passes over the training clips; None: the dataset's recipe
 width: float | None = None  # channels as a share of the published 64, 128, 256; None: the recipe's
@@ -67,10 +71,14 @@ pd.Series(vars(recipe.train)).drop(["device", "seed"]).to_frame("training")
 # ## Training
 #
 # The network has ten layers of a graph convolution over joints and a convolution over nine frames, as published. A
-# stopped training goes on from its checkpoint, to the same weights bit for bit.
+# stopped training goes on from its checkpoint, to the same weights bit for bit. With `streams` further networks learn
+# from bones, or from the motion of joints or bones; scores are then those of their mean log-probabilities, and the
+# curves those of the first network.
 
 # %%
-model, history = recipe.fit(clips["train"], seed)
+trained = {name: replace(recipe, stream=name).fit(clips["train"], seed) for name in streams.split("+")}
+networks, histories = ({name: pair[k] for name, pair in trained.items()} for k in (0, 1))
+model, history = Fusion(networks), histories[streams.split("+")[0]]
 history.epochs.tail(3).round(3)
 
 # %%
@@ -87,12 +95,14 @@ plots.learning_curves(history.epochs);
 
 # %%
 held_out = {split: part for split, part in clips.items() if split != "train"}
+
 scores = {split: training.evaluate(model, part, config=recipe.train) for split, part in held_out.items()}
-row = {"train_accuracy": history.epochs["accuracy"].iloc[-1], "seconds": round(history.seconds, 1)}
+row = {"train_accuracy": history.epochs["accuracy"].iloc[-1]}
+row["seconds"] = round(sum(curves.seconds for curves in histories.values()), 1)
 for split, part in held_out.items():
     row[f"{split}_10_passes"] = training.evaluate(model, part, config=recipe.train, passes=10).top1
-for split, score in scores.items():
-    row |= {split: score.top1, f"{split}_top5": score.top5, f"{split}_calibration": score.calibration_error}
+for split, found in scores.items():
+    row |= {split: found.top1, f"{split}_top5": found.top5, f"{split}_calibration": found.calibration_error}
 pd.Series(row).round(3).to_frame(dataset)
 
 # %%

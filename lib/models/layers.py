@@ -80,6 +80,25 @@ class Dropout(nn.Dropout):
         return x * (noise >= dropped - 128).to(x.dtype).mul_(256 / (256 - dropped))
 
 
+STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
+
+
+def as_stream(x: torch.Tensor, stream: str, parents: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
+    """Joints (N, C, T, V, M) as a network of one stream sees them (Shi et al., CVPR 2019; MS-G3D).
+
+    Bones are offsets from the parent joint; motions are differences to the next frame, zero in the last true one. The
+    same as `transforms.bones` and `transforms.motion`, but after augmentation, which a network's input has behind it.
+    """
+    if stream.startswith("bone"):
+        x = x - x[:, :, :, parents]
+    if not stream.endswith("motion"):
+        return x
+    steps = F.pad(x.diff(dim=2), (0, 0, 0, 0, 0, 1))
+    if lengths is None:
+        return steps
+    return steps * (torch.arange(x.shape[2], device=x.device) < lengths[:, None] - 1)[:, None, :, None, None]
+
+
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Put a network into evaluation mode, and afterwards every module into the mode it was in."""

@@ -1,5 +1,6 @@
 """ST-GCN (Yan, Xiong, Lin; AAAI 2018): ten spatio-temporal graph convolution layers."""
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -71,6 +72,9 @@ class STGCN(nn.Module):
     pooling
         ``"masked"``: means over true frames and present persons, so that padding and empty person slots change
         nothing. ``"mean"``: the published plain mean over all frames and slots.
+    stream
+        What the network makes of the joints that it is given: ``"joint"``, ``"bone"``, ``"joint_motion"`` or
+        ``"bone_motion"`` (`layers.as_stream`).
 
     Notes
     -----
@@ -88,6 +92,7 @@ class STGCN(nn.Module):
         strategy: str = "spatial",
         max_hop: int = 1,
         pooling: str = "masked",
+        stream: str = "joint",
     ):
         super().__init__()
         if pooling not in ("masked", "mean"):
@@ -98,7 +103,10 @@ class STGCN(nn.Module):
             )
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout={dropout}, needed in [0, 1)")
-        self.pooling = pooling
+        if stream not in layers.STREAMS:
+            raise ValueError(f"stream={stream!r}; choose one of {list(layers.STREAMS)}")
+        self.pooling, self.stream = pooling, stream
+        self.register_buffer("parents", torch.as_tensor(np.array(skeleton.parents)), persistent=False)
         self.in_channels = in_channels
         self.num_joints = len(skeleton)
         adjacency = torch.tensor(skeleton.adjacency(strategy, max_hop=max_hop), dtype=torch.float32)
@@ -117,7 +125,7 @@ class STGCN(nn.Module):
 
     def extra_repr(self) -> str:
         """Name what the weights do not tell; checkpoints compare it."""
-        return f"pooling={self.pooling!r}"
+        return f"pooling={self.pooling!r}" + (f", stream={self.stream!r}" if self.stream != "joint" else "")
 
     def forward(
         self, x: torch.Tensor, lengths: torch.Tensor | None = None, present: torch.Tensor | None = None
@@ -128,6 +136,7 @@ class STGCN(nn.Module):
                 f"x has shape {tuple(x.shape)}, needed (N, C={self.in_channels}, T >= 1, V={self.num_joints}, M >= 1)"
             )
         N, C, T, V, M = x.shape
+        x = layers.as_stream(x, self.stream, self.parents, lengths)
         x = x.permute(0, 4, 1, 2, 3)  # (N, M, C, T, V)
         if present is None or self.pooling == "mean":
             present = x.new_ones(N, M, dtype=torch.bool)
