@@ -225,7 +225,8 @@ runs.save_table("gradcam_gap", pd.DataFrame(rows)).round(3)
 # `distractors` scales gestures, steps, turns and leaning that carry no class. The rows below come from
 #
 # ```
-# python -m lib sweep 06_gradcam --grid seed=0,1,2,3,4 distractors=0,1,3 -p num_clips 960 -p num_explained 100 --record gradcam_trust
+# python -m lib sweep 06_gradcam --grid seed=0,1,2,3,4 distractors=0,1,3 -p num_clips 960 -p num_explained 100 \\
+#     -p num_steps 1 -p precision bfloat16 --record gradcam_trust
 # ```
 #
 # Five networks, each trained and explained at every amount of distraction, same clips; means and 95 % intervals over

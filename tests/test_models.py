@@ -211,7 +211,7 @@ def test_a_clip_without_anyone_present_is_refused(small):
         small(torch.zeros(2, 3, 4, 20, 1), None, torch.tensor([[True], [False]]))
 
 
-# --- streams -----------------------------------------------------------------------------------------------------------
+# --- streams --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stream", layers.STREAMS)
