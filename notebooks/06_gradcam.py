@@ -37,7 +37,7 @@ num_clips: int = 480  # synthetic training clips; real datasets are trained on w
 num_explained: int = 40  # clips explained, from the test split
 distractors: float = 1.0  # synthetic clips: how much moves that has nothing to do with the class
 num_steps: int = 6  # points of a deletion curve after its first
-num_draws: int = 1  # random moves per number of joints, for PGI and PGU
+num_draws: int = 1  # random moves per number of joints, for PGI and PGU; 0: none
 epochs: int | None = None  # training passes; None: the dataset's recipe
 width: float | None = None  # channels as a share of the published 64, 128, 256; None: the recipe's
 precision: str | None = None  # float32 or bfloat16 in training; None: the recipe's
@@ -225,8 +225,8 @@ runs.save_table("gradcam_gap", pd.DataFrame(rows)).round(3)
 # `distractors` scales gestures, steps, turns and leaning that carry no class. The rows below come from
 #
 # ```
-# python -m lib sweep 06_gradcam --grid seed=0,1,2,3,4 distractors=0,1,3 -p num_clips 960 -p num_explained 100 \\
-#     -p num_steps 1 -p precision bfloat16 --record gradcam_trust
+# python -m lib sweep 06_gradcam --grid seed=0,1,2,3,4 distractors=0,1,3 -p num_explained 100 \
+#     -p num_steps 1 -p num_draws 0 --record gradcam_trust
 # ```
 #
 # Five networks, each trained and explained at every amount of distraction, same clips; means and 95 % intervals over

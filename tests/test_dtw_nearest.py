@@ -330,7 +330,7 @@ def test_acquaintances_are_the_nearest_and_those_they_are_nearest_to(internals, 
     some = rng.uniform(size=len(rows)) < 0.2
     known.add(rows[some], columns[some], distances[rows[some], columns[some]])
     lists = [[j for j in row if j >= 0] for row in known.indices.tolist()]
-    for i, met in enumerate(known.acquaintances(3).tolist()):
+    for i, met in enumerate(known.acquaintances(3, 3).tolist()):
         assert met[:3] == known.indices[i, :3].tolist()
         owners = sorted((j for j in range(30) if i in lists[j]), key=lambda j, i=i: distances[i, j])[:3]
         assert met[3:] == owners + [-1] * (3 - len(owners))

@@ -35,16 +35,15 @@ class Known:
         """(N k,) one number for each sequence and neighbour."""
         return (np.arange(self.count)[:, None] * self.count + self.indices).ravel()
 
-    def acquaintances(self, limit):
-        """(N, 2 limit) nearest of each sequence, then the nearest of those that count it among theirs; -1 for none."""
-        near = self.indices[:, :limit]
+    def acquaintances(self, near, far):
+        """(N, near + far) nearest of each sequence, then nearest of those that count it among theirs; -1 for none."""
         owners, friends = np.nonzero(self.indices >= 0)[0], self.indices[self.indices >= 0]
         order = np.lexsort((self.best[self.indices >= 0], friends))
         owners, friends = owners[order], friends[order]
         place = np.arange(len(friends)) - np.searchsorted(friends, friends)
-        far = np.full((self.count, limit), -1)
-        far[friends[place < limit], place[place < limit]] = owners[place < limit]
-        return np.concatenate([near, far], axis=1)
+        others = np.full((self.count, far), -1)
+        others[friends[place < far], place[place < far]] = owners[place < far]
+        return np.concatenate([self.indices[:, :near], others], axis=1)
 
     def missing(self, rows, columns):
         """Sorted keys of pairs, each once, that are not known and not of a sequence with itself."""

@@ -20,7 +20,7 @@ BATCH = 16  # such blocks between two updates of what is known; not the number o
 USELESS = 0.5  # share of pairs left by the bounds from which all rows of a block are computed together
 LANES = 128  # candidates between two looks at the k-th best
 PRODUCT = 48  # dimensions from which a warping of the sketches first saves more than it costs
-INTRODUCED = 12  # of the nearest of one sequence, and of those it is near to, are introduced to each other
+INTRODUCED = 12  # nearest of a sequence are introduced to each other and to 1.5 times as many that it is nearest to
 ROUNDS, SETTLED = 6, 0.002  # of refinement at most; share of changed neighbours below which it stops
 
 
@@ -277,9 +277,10 @@ class _Search:
         self._add(self.known.missing(rows, columns), bar)
         for row in np.flatnonzero(self.known.indices[:, -1] < 0):  # the search gave it too few
             self._add(self.known.missing(np.full(self.count, row), np.arange(self.count)), bar)
-        before, met_before = self.known.links(), np.full((self.count, 2 * min(self.k, INTRODUCED)), -1)
+        near = min(self.k, INTRODUCED)
+        before, met_before = self.known.links(), np.full((self.count, near + 3 * near // 2), -1)
         for _ in range(ROUNDS):
-            met = self.known.acquaintances(min(self.k, INTRODUCED))
+            met = self.known.acquaintances(near, 3 * near // 2)
             self._add(self.known.introductions(met, met_before), bar)
             now = self.known.links()
             if np.isin(now, before, invert=True).mean() < SETTLED:
