@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from lib.attribution import still
 from lib.clips import Batch, ClipSet
-from lib.features import capture
+from lib.features import capture, present_rows
 from lib.models.layers import evaluation_mode
 from lib.skeletons import Skeleton
 
@@ -47,11 +47,14 @@ def measure(
     All methods of a clip are measured on the same clip, so that differences are paired. With ``num_draws=0`` the gaps,
     which take most of the time, are left out.
     """
+    if len(clips) == 0:
+        raise ValueError("clips: there are none; needed at least one to explain")
+    device = next(model.parameters()).device
     rows, starts = [], range(0, len(clips), batch_size)
     with tqdm(desc="faithfulness", unit="map", disable=not progress) as bar:
         for start in starts:
             places = np.arange(start, min(start + batch_size, len(clips)))
-            batch = clips.batch(places)
+            batch = clips.batch(places).to(device)
             with torch.no_grad(), evaluation_mode(model):
                 target = model(batch.x, batch.lengths, batch.present).argmax(dim=1)
             maps = explain(batch, target)
@@ -113,38 +116,46 @@ def curve(
     """Delete the most important joints (or frames) first, or insert them first into a body that holds still.
 
     A deleted joint of a person, or a deleted frame, is where it is on average over the clip (`attribution.still`):
-    the pose stays a body's, its movement goes. Only true frames and present persons count as units.
+    the pose stays a body's, its movement goes. Only true frames and present persons count as units. Scores are NaN for
+    clips whose units all are equally important: there is no order to follow.
     """
-    rank = _ranks(batch, importance, by)
+    if num_steps < 2:
+        raise ValueError(f"num_steps={num_steps}; needed at least 2: all methods share the two ends of a curve")
+    place, sizes = _places(batch, importance, by)
     share = np.linspace(0, 1, num_steps + 1)
     calm, scores = still(batch), []
-    with torch.inference_mode(), evaluation_mode(model):
-        for part in share:
-            first = torch.as_tensor(rank < part, device=batch.x.device)[:, None]  # (N, 1, T, V, M)
-            x = torch.where(first != insert, calm, batch.x)
-            probability = model(x, batch.lengths, batch.present).float().softmax(dim=1)
-            scores.append(probability.gather(1, target[:, None])[:, 0].cpu().numpy())
-    return Curve(share, np.stack(scores, axis=1))
+    for part in share:
+        first = place < np.rint(part * sizes)[:, None, None, None]
+        first = torch.as_tensor(first, device=batch.x.device)[:, None]  # (N, 1, T, V, M)
+        x = torch.where(first != insert, calm, batch.x)
+        scores.append(_probability(model, batch._replace(x=x), target))
+    return Curve(share, np.where(sizes > 0, np.stack(scores), np.nan).T)
 
 
-def _ranks(batch: Batch, importance: np.ndarray, by: str) -> np.ndarray:
-    """(N, T, V, M) place of each cell's unit from 0, most important, to below 1."""
+def _places(batch: Batch, importance: np.ndarray, by: str) -> tuple[np.ndarray, np.ndarray]:
+    """(N, T, V, M) place of each cell's unit, 0 for the most important, and (N,) units of each clip.
+
+    A clip without an order among its units has 0 of them; cells that are no unit come last.
+    """
     if by not in UNITS:
         raise ValueError(f"by={by!r}; choose one of {list(UNITS)}")
     N, _, T, V, M = batch.x.shape
     if importance.shape != (N, M, T, V):
         raise ValueError(f"importance: shape {importance.shape}; needed (N, M, T, V) = {(N, M, T, V)}")
-    out = np.ones((N, T, V, M))
+    out, sizes = np.full((N, T, V, M), T * V * M), np.zeros(N, int)
     for n in range(N):
-        length, present = int(batch.lengths[n]), batch.present[n].numpy()
+        length, present = int(batch.lengths[n]), batch.present[n].cpu().numpy()
         own = importance[n][present][:, :length]  # (persons, frames, V)
         values = own.sum(axis=1) if by == "joints" else own.sum(axis=(0, 2))
-        place = (rankdata(-values, method="ordinal") - 1).reshape(values.shape) / values.size
+        if np.ptp(values) == 0:
+            continue
+        sizes[n] = values.size
+        place = rankdata(-values, method="ordinal").reshape(values.shape) - 1
         if by == "joints":
             out[n, :length, :, present] = place[:, None]
         else:
             out[n, :length] = place[:, None, None]
-    return out
+    return out, sizes
 
 
 class Gap(NamedTuple):
@@ -226,7 +237,7 @@ def _probability(model: nn.Module, batch: Batch, target: torch.Tensor) -> np.nda
 
 def stability(
     model: nn.Module,
-    explain: Callable[[Batch], Float[np.ndarray, "N M T V"]],
+    explain: Callable[[Batch, torch.Tensor], Float[np.ndarray, "N M T V"]],
     batch: Batch,
     skeleton: Skeleton,
     rng: np.random.Generator,
@@ -238,22 +249,26 @@ def stability(
 
     Columns ``ris``, ``ros`` and ``rrs`` (Agarwal et al. 2022), a row per clip: the largest over draws of
     |e - e'| / |e| divided by |z - z'| / |z|, with z the coordinates, the class probabilities, and the last layer's
-    features. All bones are turned by `degrees`.
+    features. All bones are turned by `degrees`. Both maps are of the class predicted before; where the prediction
+    changes, Agarwal et al. leave the draw out, which rewards networks that change their mind.
     """
 
     def look(part):
         with torch.inference_mode(), evaluation_mode(model), capture(model, model.layer_names[-1:]) as outputs:
             scores = model(part.x, part.lengths, part.present).float().softmax(dim=1)
-        last = torch.zeros(len(part.labels), *outputs[model.layer_names[-1]].shape[1:])
-        last.index_add_(0, part.present.nonzero()[:, 0], outputs[model.layer_names[-1]].float().cpu())
+            rows = present_rows(outputs[model.layer_names[-1]], part.present).float()
+        last = rows.new_zeros(len(part.labels), *rows.shape[1:]).index_add(0, part.present.nonzero()[:, 0], rows)
         return [values.flatten(1).cpu().numpy() for values in (part.x, scores, last)]
 
-    before, states = explain(batch).reshape(len(batch.labels), -1), look(batch)
+    batch = batch.to(next(model.parameters()).device)
+    states = look(batch)
+    target = torch.as_tensor(states[1].argmax(axis=1), device=batch.x.device)
+    before = explain(batch, target).reshape(len(batch.labels), -1)
     worst = np.zeros((3, len(before)))
     everything = np.ones((*batch.present.shape, batch.x.shape[3]), bool)
     for _ in range(num_draws):
         moved = turned(batch, skeleton, everything, rng, degrees)
-        change = _relative(before, explain(moved).reshape(before.shape))
+        change = _relative(before, explain(moved, target).reshape(before.shape))
         for k, (old, new) in enumerate(zip(states, look(moved), strict=True)):
             worst[k] = np.maximum(worst[k], change / np.maximum(_relative(old, new), 1e-6))
     return pd.DataFrame(dict(zip(("ris", "ros", "rrs"), worst, strict=True)))
@@ -271,6 +286,8 @@ def randomised(model: nn.Module, fresh: nn.Module, num_layers: int) -> nn.Module
     if num_layers > len(model.layer_names):
         return copy.deepcopy(fresh)
     mixed = copy.deepcopy(model)
+    if not isinstance(getattr(model, "classifier", None), nn.Module):
+        raise ValueError(f"{type(model).__name__} has no classifier to begin with; randomise its networks one by one")
     trained = () if num_layers == 0 else model.layer_names[-num_layers:]
     for name in ("classifier", *trained):
         mixed.get_submodule(name).load_state_dict(fresh.get_submodule(name).state_dict())
@@ -290,8 +307,8 @@ def rank_correlation(
 
 
 def _cells(batch: Batch, num_frames: int) -> Bool[np.ndarray, "N M T"]:
-    frames = np.arange(num_frames) < batch.lengths.numpy()[:, None]
-    return batch.present.numpy()[:, :, None] & frames[:, None]
+    frames = np.arange(num_frames) < batch.lengths.cpu().numpy()[:, None]
+    return batch.present.cpu().numpy()[:, :, None] & frames[:, None]
 
 
 def planted_truth(
@@ -300,13 +317,14 @@ def planted_truth(
     """Compare importance with the joints and frames that are known to decide; a row per clip.
 
     Columns ``joints`` and ``frames``: average precision of joints of persons, importance and truth added up over time,
-    and of frames, added up over bodies; ``pointing``: 1 where the most important cell is decisive; ``joints_chance``,
-    ``frames_chance`` and ``pointing_chance``: shares of decisive units, which a random order gets. NaN where all units
-    or none are decisive. Negative importance counts as such: it speaks against.
+    and of frames, added up over bodies; ``pointing``: 1 where the most important cell is decisive (of several that are
+    equally important, the share that is); ``joints_chance``, ``frames_chance`` and ``pointing_chance``: shares of
+    decisive units, which a random order gets. NaN where all units or none are decisive. Negative importance counts as
+    such: it speaks against.
     """
     rows = []
     for n, cells in enumerate(_cells(batch, importance.shape[2])):
-        length, present = int(batch.lengths[n]), batch.present[n].numpy()
+        length, present = int(batch.lengths[n]), batch.present[n].cpu().numpy()
         value, wanted = (side[n][present][:, :length] for side in (importance, truth))
         row = {}
         for name, axes in (("joints", 1), ("frames", (0, 2))):
@@ -315,7 +333,8 @@ def planted_truth(
             summed = value.sum(axis=axes).ravel()
             row[name] = average_precision_score(decisive, summed) if clear else np.nan
             row[f"{name}_chance"] = decisive.mean() if clear else np.nan
-        row["pointing"] = float(truth[n][cells].ravel()[importance[n][cells].argmax()]) if wanted.any() else np.nan
+        top = importance[n][cells] == importance[n][cells].max()
+        row["pointing"] = truth[n][cells][top].mean() if wanted.any() else np.nan
         row["pointing_chance"] = wanted.mean() if wanted.any() else np.nan
         rows.append(row)
     return pd.DataFrame(rows)

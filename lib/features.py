@@ -145,17 +145,18 @@ def _ends(model: nn.Module, clips: ClipSet, name: str) -> np.ndarray:
 
 def _sequences(output: torch.Tensor, batch: Batch, stride: int, pool: str) -> Iterator[np.ndarray]:
     """One (T_i, D) array per clip of the batch from a layer's output (P, C, T_l, V)."""
+    output = present_rows(output, batch.present)
     if POOLS[pool] is not None:
         output = output.mean(dim=POOLS[pool], keepdim=True)
     output = output.float().permute(0, 2, 1, 3).flatten(2).cpu().numpy()  # (P, T_l, D)
-    slots = batch.present.numpy()
-    row = np.full(slots.shape, -1)
-    if len(output) == slots.size:  # a network that also computes empty slots
-        row[:] = np.arange(slots.size).reshape(slots.shape)
-    else:
-        row[slots] = np.arange(len(output))
+    owner = batch.present.nonzero()[:, 0].numpy()
     for n, length in enumerate(batch.lengths.tolist()):
-        yield output[row[n][slots[n]], : -(-length // stride)].mean(axis=0)
+        yield output[owner == n, : -(-length // stride)].mean(axis=0)
+
+
+def present_rows(output: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+    """Rows (P, ...) of present persons from a layer's output; some networks also compute empty slots."""
+    return output[present.flatten()] if len(output) == present.numel() else output
 
 
 def _allocate(folder: Path | None, name: str, shape: tuple[int, int]) -> np.ndarray:

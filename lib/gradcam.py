@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import nn
 
 from lib.clips import Batch
-from lib.features import capture
+from lib.features import capture, present_rows
 from lib.models.layers import evaluation_mode, frame_mask, strided_lengths
 
 
@@ -57,14 +57,17 @@ def gradcam(
     for itself, where theirs mix the persons of a clip and count padding; channels are summed as in Selvaraju et al.,
     where theirs are averaged. Without padding and for one person this is captum's ``LayerGradCam``.
     """
-    names = tuple(layers) if layers is not None else model.layer_names
+    names = (layers,) if isinstance(layers, str) else model.layer_names if layers is None else tuple(layers)
+    if not names:
+        raise ValueError(f"layers: none given; choose from {list(model.layer_strides)}")
     if unknown := [name for name in names if name not in model.layer_strides]:
         raise ValueError(f"no layers {unknown} in {type(model).__name__}; it has {list(model.layer_strides)}")
     batch = batch.to(next(model.parameters()).device)
-    # a leaf that needs a gradient joins the layers to the graph even where all weights are frozen
-    x = batch.x.detach().clone().requires_grad_(True)
-    with torch.enable_grad(), evaluation_mode(model), capture(model, names, guard=True) as outputs:
-        scores = model(x, batch.lengths, batch.present)
+    with torch.inference_mode(False), torch.enable_grad(), evaluation_mode(model):
+        # a leaf that needs a gradient joins the layers to the graph even where all weights are frozen
+        x = batch.x.detach().clone().requires_grad_(True)
+        with capture(model, names, guard=True) as outputs:
+            scores = model(x, batch.lengths, batch.present)
         index = _targets(target, scores, batch.labels).clone()  # it may come from inference mode
         chosen = scores.gather(1, index[:, None]).sum()
         found = [outputs[name] for name in names]
@@ -83,20 +86,26 @@ def _targets(target, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor
     if isinstance(target, str):
         if target != "true":
             raise ValueError(f"target={target!r}; choose None (predicted), 'true', a class, or one class per clip")
-        return labels
-    chosen = torch.as_tensor(target, device=scores.device)
+        return _checked(labels, num_classes)
+    try:
+        chosen = torch.as_tensor(target, device=scores.device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"target: {target!r} cannot be read as classes ({error})") from None
     if chosen.is_floating_point() or chosen.dtype == torch.bool or chosen.shape not in [(), (count,)]:
         raise ValueError(f"target: {chosen.dtype} of shape {tuple(chosen.shape)}, needed one class or {count} of them")
+    return _checked(chosen, num_classes).long().expand(count)
+
+
+def _checked(chosen: torch.Tensor, num_classes: int) -> torch.Tensor:
     if int(chosen.min()) < 0 or int(chosen.max()) >= num_classes:
         raise ValueError(f"target: classes {int(chosen.min())}..{int(chosen.max())}, needed 0..{num_classes - 1}")
-    return chosen.long().expand(count)
+    return chosen
 
 
 def _maps(features: torch.Tensor, slopes: torch.Tensor, batch: Batch, stride: int) -> np.ndarray:
     """(P, C, T_l, V) features of present persons and their slopes to (N, M, T_l, V) maps."""
     N, M = batch.present.shape
-    if len(features) == N * M:  # a network that also computes empty slots
-        features, slopes = features[batch.present.flatten()], slopes[batch.present.flatten()]
+    features, slopes = present_rows(features, batch.present), present_rows(slopes, batch.present)
     lengths = strided_lengths(batch.lengths, stride)[batch.present.nonzero()[:, 0]]
     mask = frame_mask(lengths, features.shape[2])
     if mask is None:

@@ -37,8 +37,10 @@ def gaps_of_best(
     Raises
     ------
     ValueError
-        Fewer than two seeds: nothing to choose on.
+        Fewer than two seeds: nothing to choose on; a method without rows; several rows for a seed and method.
     """
+    if missing := sorted({*layers, *against} - set(rows["method"])):
+        raise ValueError(f"rows: no method {missing}; there are {sorted(set(rows['method']))}")
     wide = rows.pivot(index="seed", columns="method", values="value")
     wide = wide if higher_is_better else -wide
     if len(wide) < 2:
@@ -52,5 +54,6 @@ def gaps_of_best(
 
 
 def _interval(values: pd.Series) -> dict[str, float]:
+    values = values.dropna()
     half = stdtrit(len(values) - 1, 0.975) * values.sem() if len(values) > 1 else np.nan
     return {"mean": values.mean(), "low": values.mean() - half, "high": values.mean() + half, "seeds": len(values)}

@@ -226,7 +226,7 @@ runs.save_table("gradcam_gap", pd.DataFrame(rows)).round(3)
 #
 # ```
 # python -m lib sweep 06_gradcam --grid seed=0,1,2,3,4 distractors=0,1,3 -p num_explained 100 \
-#     -p num_steps 1 -p num_draws 0 --record gradcam_trust
+#     -p num_steps 2 -p num_draws 0 -p precision bfloat16 --record gradcam_trust
 # ```
 #
 # Five networks, each trained and explained at every amount of distraction, same clips; means and 95 % intervals over
@@ -320,12 +320,11 @@ drawn.round(2)
 
 # %%
 few = clips.batch(np.arange(min(16, len(clips))))
-explained = {name: partial(gradcam.gradcam, model, layers=[name]) for name in (first, last)}
-steady = {
-    name: faithfulness.stability(model, lambda part, n=name: explained[n](part)[n], few, clips.skeleton, rng)
-    for name in explained
+explained = {
+    name: lambda part, target, n=name: gradcam.gradcam(model, part, [n], target)[n] for name in (first, last)
 }
-steady["motion energy"] = faithfulness.stability(model, attribution.motion_energy, few, clips.skeleton, rng)
+explained["motion energy"] = lambda part, target: attribution.motion_energy(part)
+steady = {name: faithfulness.stability(model, f, few, clips.skeleton, rng) for name, f in explained.items()}
 pd.DataFrame({name: part.median() for name, part in steady.items()}).T.round(2)
 
 # %% [markdown]
@@ -336,11 +335,11 @@ pd.DataFrame({name: part.median() for name, part in steady.items()}).T.round(2)
 # positive. Rows come from the full runs of both pages on the same network and seed.
 
 # %%
-geometry, trust = stored.get("geometry"), stored.get("gradcam_trust")
+geometry, trusted = stored.get("geometry"), stored.get("gradcam_trust")
 rows = []
-if geometry is not None and trust is not None:
+if geometry is not None and trusted is not None:
     mass = geometry[geometry["measure"] == "cross_class_mass"]
-    area = trust[trust["measure"] == "deletion by joints"].rename(columns={"method": "layer"})
+    area = trusted[trusted["measure"] == "deletion by joints"].rename(columns={"method": "layer"})
     both = mass.merge(area, on=["dataset", "seed", "layer"], suffixes=("_mass", "_area"))
     for (name, which), part in both.groupby(["dataset", "seed"]):
         rho = spearmanr(part["value_mass"], part["value_area"]).statistic

@@ -126,13 +126,44 @@ def test_deleting_the_joint_that_matters_first_is_deadly_and_last_is_not(rng):
 
 def test_units_are_true_frames_and_present_persons(rng):
     batch = batch_of(rng)
-    joints = faithfulness._ranks(batch, attribution.random(batch, rng), "joints")
-    frames = faithfulness._ranks(batch, attribution.random(batch, rng), "frames")
-    assert sorted(set(joints[1, :7].ravel())) == pytest.approx(np.arange(40) / 40)
-    assert sorted(set(joints[2, :9, :, 0].ravel())) == pytest.approx(np.arange(20) / 20)
-    assert sorted(set(frames[1, :7].ravel())) == pytest.approx(np.arange(7) / 7)
-    assert (joints[2, :, :, 1] == 1).all()
-    assert (frames[1, 7:] == 1).all()
+    joints, num_joints = faithfulness._places(batch, attribution.random(batch, rng), "joints")
+    frames, num_frames = faithfulness._places(batch, attribution.random(batch, rng), "frames")
+    assert num_joints.tolist() == [int(count) * 20 for count in batch.present.sum(dim=1)]
+    assert num_frames.tolist() == batch.lengths.tolist()
+    assert sorted(set(joints[1, :7].ravel())) == list(range(40))
+    assert sorted(set(joints[2, :9, :, 0].ravel())) == list(range(20))
+    assert sorted(set(frames[1, :7].ravel())) == list(range(7))
+    assert (joints[2, :, :, 1] >= 40).all()
+    assert (frames[1, 7:] >= 7).all()
+
+
+@pytest.mark.parametrize("num_steps", [5, 10])
+def test_a_step_deletes_exactly_its_share_of_the_units(rng, num_steps):
+    class Counter(torch.nn.Module):
+        """Probability rises with the number of joints that still move."""
+
+        def __init__(self):
+            super().__init__()
+            self.weight, self.seen = torch.nn.Parameter(torch.zeros(1)), []
+
+        def forward(self, x, lengths, present):
+            self.seen.append(int((x[0].std(dim=1).sum(dim=0) > 1e-4).sum()))
+            return torch.zeros(len(x), 2)
+
+    batch = ClipSet.from_arrays([rng.normal(size=(9, 25, 3))], [0], "ntu25", class_names=["a"]).batch([0])
+    net = Counter()
+    faithfulness.curve(
+        net, batch, attribution.random(batch, rng), torch.zeros(1, dtype=torch.long), num_steps=num_steps
+    )
+    assert net.seen == [25 - round(25 * k / num_steps) for k in range(num_steps + 1)]
+
+
+def test_a_method_without_an_order_has_no_curve(rng):
+    batch, target = batch_of(rng), torch.ones(3, dtype=torch.long)
+    importance = np.zeros((3, 2, 12, 20))
+    importance[..., WRIST] = 1.0  # in every frame
+    assert np.isnan(faithfulness.curve(Watcher(), batch, importance, target, by="frames").area).all()
+    assert np.isfinite(faithfulness.curve(Watcher(), batch, importance, target, by="joints").area).all()
 
 
 def test_curve_errors(rng):
@@ -141,6 +172,8 @@ def test_curve_errors(rng):
         faithfulness.curve(Watcher(), batch, only(batch, 0), target, by="bones")
     with pytest.raises(ValueError, match=r"shape \(3, 2, 5, 20\); needed .*\(3, 2, 12, 20\)"):
         faithfulness.curve(Watcher(), batch, only(batch, 0)[:, :, :5], target)
+    with pytest.raises(ValueError, match="num_steps=1; needed at least 2"):
+        faithfulness.curve(Watcher(), batch, only(batch, 0), target, num_steps=1)
 
 
 # --- moves that keep bones ------------------------------------------------------------------------------------------
@@ -203,13 +236,26 @@ def test_the_gap_is_wide_where_the_network_looks_and_nil_elsewhere(rng):
 def test_an_explanation_that_never_changes_is_perfectly_steady(rng):
     net = models.build("stgcn", num_classes=2, skeleton=SKELETON, in_channels=3, width=0.125)
     batch = batch_of(rng)
-    steady = faithfulness.stability(net, lambda part: only(part, 3), batch, SKELETON, rng, num_draws=2)
+    steady = faithfulness.stability(net, lambda part, target: only(part, 3), batch, SKELETON, rng, num_draws=2)
     assert not steady.to_numpy().any()
     moving = faithfulness.stability(
-        net, lambda part: attribution.motion_energy(part), batch, SKELETON, rng, num_draws=2
+        net, lambda part, target: attribution.motion_energy(part), batch, SKELETON, rng, num_draws=2
     )
     assert list(moving) == ["ris", "ros", "rrs"]
     assert (moving > 0).all(axis=None)
+
+
+def test_steadiness_is_of_one_class_whatever_is_predicted_afterwards(rng):
+    net = models.build("stgcn", num_classes=2, skeleton=SKELETON, in_channels=3, width=0.125, pooling="mean")
+    batch, asked = batch_of(rng), []
+
+    def explain(part, target):
+        asked.append(target.tolist())
+        return attribution.motion_energy(part)
+
+    faithfulness.stability(net, explain, batch, SKELETON, rng, degrees=60.0, num_draws=3)  # pooling: empty slots too
+    with torch.no_grad():
+        assert asked == [net.eval()(*batch[:3]).argmax(dim=1).tolist()] * 4
 
 
 def test_randomised_takes_layers_from_the_head_down():
@@ -281,5 +327,7 @@ def test_every_method_is_measured_on_every_clip(rng):
     assert set(table["method"]) == set(methods)
     assert set(measures) <= set(table["measure"])
     assert all(sorted(part) == [0, 1, 2, 3, 4] for _, part in table.groupby(["method", "measure"])["clip"])
-    assert table[~table["measure"].str.startswith("truth")]["value"].notna().all()
+    nothing = table[~table["measure"].str.startswith("truth") & table["value"].isna()]
+    assert set(nothing["method"]) == {"occlusion"}, "it has one number for all frames"
+    assert set(nothing["measure"]) == {"deletion by frames", "insertion by frames"}
     assert net.training

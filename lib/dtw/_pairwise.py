@@ -276,11 +276,7 @@ class _Run:
     def _exactly(self, i, j):
         self._check()
         x, y = self.rows[i], (self.columns or self.rows)[j]
-        exponent = self.exponent if abs(self.exponent) > 400 else 0
-        if exponent:
-            x, y = np.ldexp(x.astype(np.float64), -exponent), np.ldexp(y.astype(np.float64), -exponent)
-        alignment = _exact.align(x.astype(np.float64, copy=False), y.astype(np.float64, copy=False), self.options)
-        return np.ldexp(alignment.distance(self.options), exponent)
+        return _exact.rounded_distance(x, y, self.options, self.exponent)
 
     def _check(self):
         if self.stop.is_set():

@@ -1,5 +1,6 @@
 """Several networks as one, each with its own stream of the same joints."""
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -25,7 +26,7 @@ class Fusion(nn.Module):
     def __init__(self, networks: Mapping[str, nn.Module], weights: Mapping[str, float] | None = None):
         super().__init__()
         weights = dict.fromkeys(networks, 1.0) if weights is None else dict(weights)
-        if not networks or weights.keys() != networks.keys() or min(weights.values()) <= 0:
+        if not networks or weights.keys() != networks.keys() or not all(0 < w < math.inf for w in weights.values()):
             raise ValueError(f"networks {list(networks)}, weights {weights}; needed a positive weight for each network")
         self.networks = nn.ModuleDict(networks)
         total = sum(weights.values())

@@ -1,0 +1,113 @@
+"""The terms of STF's training loss, one pure function each (Ke, Peng, Lyu; AAAI 2022).
+
+A focus Q (P, T_l, V) says for every present person which joints and frames speak for a class: the differentiable
+GradCAM of `focus`. All terms are means over persons of Euclidean norms over frames and joints, or of a probability;
+padded frames of every argument are zero and add nothing. What the paper leaves open is a parameter or a note here.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float, Int
+from torch.nn import functional as F
+
+TINY = 1e-12  # keeps roots and quotients differentiable where a focus is zero everywhere
+
+
+def focus(
+    features: Float[torch.Tensor, "P C T V"],
+    scores: Float[torch.Tensor, " P_or_N"],
+    mask: Float[torch.Tensor, "P 1 T 1"] | None = None,
+) -> Float[torch.Tensor, "P T V"]:
+    """ReLU of the features, channels weighted by the mean slope of the scores; differentiable once more.
+
+    Parameters
+    ----------
+    features
+        A layer's output for present persons, part of the graph that leads to `scores`.
+    scores
+        One score per clip or person, of the class to explain; each may hang on its own clip's features alone.
+    mask
+        Ones on true frames; slopes are averaged over these.
+
+    Notes
+    -----
+    Z is T V as in the paper, with true frames for T.
+    """
+    slopes = torch.autograd.grad(scores.sum(), features, create_graph=True)[0]
+    if mask is None:
+        alpha = slopes.mean(dim=(2, 3))
+    else:
+        alpha = (slopes * mask).sum(dim=(2, 3)) / (mask.sum(dim=(2, 3)) * features.shape[3])
+    found = F.relu(torch.einsum("pc,pctv->ptv", alpha, features))
+    return found if mask is None else found * mask[:, 0]
+
+
+def scaled(q: Float[torch.Tensor, "P T V"]) -> Float[torch.Tensor, "P T V"]:
+    """Divide each person's focus by its largest entry: into [0, 1], zeros stay zeros, all zero stays all zero."""
+    return q / q.amax(dim=(1, 2), keepdim=True).clamp(min=TINY)
+
+
+def resized(q: Float[torch.Tensor, "P T V"], num_frames: int) -> Float[torch.Tensor, "P T2 V"]:
+    """Stretch a focus in time, linearly and each joint for itself."""
+    if q.shape[1] == num_frames:
+        return q
+    return F.interpolate(q.transpose(1, 2), num_frames, mode="linear", align_corners=False).transpose(1, 2)
+
+
+def masked_input(
+    x: Float[torch.Tensor, "P C T V"], q: Float[torch.Tensor, "P T_l V"], centre: Float[torch.Tensor, "P C T 1"]
+) -> Float[torch.Tensor, "P C T V"]:
+    """X - Q * X about a centre: what the focus points at moves to `centre`, the rest stays.
+
+    The paper masks coordinates as they are; where these are metres from a camera, 0 is a place in front of it, so that
+    they are taken from the body's centre here.
+    """
+    share = resized(scaled(q), x.shape[2])[:, None]
+    return x - share * (x - centre)
+
+
+def exploration(
+    logits: Float[torch.Tensor, "N classes"], predicted: Int[torch.Tensor, " N"], *, score: str = "probability"
+) -> torch.Tensor:
+    """Mean score of the class first predicted, now that the input is masked (L_e); falls as the focus hides more.
+
+    `score` is ``"probability"`` (default: bounded, and what the paper's figure says) or ``"logit"`` (its formula).
+    """
+    if score not in ("probability", "logit"):
+        raise ValueError(f"score={score!r}; choose 'probability' or 'logit'")
+    values = logits.softmax(dim=1) if score == "probability" else logits
+    return values.gather(1, predicted[:, None]).mean()
+
+
+def consistency(first: Float[torch.Tensor, "P T V"], second: Float[torch.Tensor, "P T2 V"]) -> torch.Tensor:
+    """Mean distance between the scaled focuses of two modules (L_c); the shorter in time is stretched."""
+    num_frames = max(first.shape[1], second.shape[1])
+    return _distance(resized(scaled(first), num_frames), resized(scaled(second), num_frames))
+
+
+def divergence(first: Float[torch.Tensor, "P T V"], second: Float[torch.Tensor, "P T V"]) -> torch.Tensor:
+    """Minus the mean distance between the scaled focuses of the two classes that score highest (L_d)."""
+    return -_distance(scaled(first), scaled(second))
+
+
+def adjacency(q: Float[torch.Tensor, "P T V"], beta: Float[torch.Tensor, "P T V"]) -> torch.Tensor:
+    """Mean distance between a module's own guess `beta` of its focus and the scaled focus (L_Gk)."""
+    return _distance(scaled(q), beta)
+
+
+def balanced_weights(terms: Mapping[str, float], to: float) -> dict[str, float]:
+    """Weights (powers of ten) that bring each term to the order of magnitude of `to`, the classification loss.
+
+    The paper chooses weights so, at the start of training; its numbers are not known. A term that is 0 gets 1.
+    """
+    if not to > 0:
+        raise ValueError(f"to={to}; needed a positive loss")
+    return {
+        name: 10.0 ** round(float(torch.log10(torch.tensor(to / abs(value))))) if value else 1.0
+        for name, value in terms.items()
+    }
+
+
+def _distance(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    return ((first - second).square().sum(dim=(1, 2)) + TINY).sqrt().mean()
