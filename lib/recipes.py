@@ -11,6 +11,7 @@ from torch import nn
 
 from lib import models, paths, training, transforms
 from lib.clips import ClipSet
+from lib.models.layers import STREAMS
 from lib.training import History, TrainConfig
 
 
@@ -19,8 +20,7 @@ class Recipe:
     """Preparation, network and training for one dataset.
 
     Earlier recipes had been scored on the test clips before. These were chosen on training clips alone, by protocol
-    ``selection`` of each dataset: AdamW against SGD, batch size, dropout, turns. AdamW is far ahead where training is
-    short (UTD-MHAD, MSR Action3D); over 90 passes of NW-UCLA SGD is as good or better on the view held out.
+    ``selection`` of each dataset (rows in ``data/results/training.csv``).
     """
 
     model: str = "stgcn"
@@ -102,6 +102,20 @@ def get(dataset: str, **changes) -> Recipe:
     recipe = RECIPES[dataset]
     train = replace(recipe.train, **{name: value for name, value in changes.items() if name in inner})
     return replace(recipe, train=train, **{name: value for name, value in changes.items() if name in own})
+
+
+def parse_streams(text: str) -> dict[str, float]:
+    """Streams and their weights from text like ``"joint"`` or ``"2*joint + bone + joint_motion"``."""
+    weights = {}
+    for part in text.split("+"):
+        weight, _, stream = part.replace(" ", "").rpartition("*")
+        if stream not in STREAMS or stream in weights:
+            raise ValueError(f"streams={text!r}: {stream!r} is unknown or comes twice; choose from {list(STREAMS)}")
+        try:
+            weights[stream] = float(weight or 1)
+        except ValueError:
+            raise ValueError(f"streams={text!r}: weight {weight!r} is no number") from None
+    return weights
 
 
 def _code() -> str:

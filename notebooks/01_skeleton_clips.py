@@ -20,8 +20,9 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+from IPython.display import display
 
-from lib import datasets, plots, skeletons, transforms
+from lib import datasets, plots, runs, skeletons, transforms, widgets
 
 # %% tags=["parameters"]
 dataset: str = "synthetic"  # synthetic, nw_ucla, utd_mhad or msr_action3d
@@ -62,8 +63,12 @@ pd.DataFrame(
 clips = datasets.load(dataset, limit=num_clips, seed=seed, progress=False)
 clips
 
-# %% tags=["nbval-check-output"]
-pd.Series(clips.labels).map(dict(enumerate(clips.class_names))).value_counts(sort=False).rename("clips").to_frame()
+# %%
+#| label: fig-class-counts
+#| caption: "Loaded clips by class, and by the view they were seen from."
+views = np.unique(clips.views, return_inverse=True)
+names = [f"view {view}" for view in views[0]]
+plots.class_counts(clips.labels, clips.class_names, groups=views[1], group_names=names);
 
 # %%
 #| label: fig-clip-lengths
@@ -86,6 +91,10 @@ plots.pose_strip(clip.x, clip.skeleton, fps=clip.fps, truth=clip.truth, title=cl
 #| label: fig-animation
 #| caption: "The same clip in motion."
 plots.pose_animation(clip.x, clip.skeleton, clip.fps, title=clips.class_names[clip.label])
+
+# %%
+if runs.is_live():  # in JupyterLab: any clip, frame by frame, from any side
+    display(widgets.explore_clips(clips))
 
 # %% [markdown]
 # The synthetic clips know their **planted truth**: which joints, at which frames, would be elsewhere had the action not

@@ -166,8 +166,9 @@ ours[["N", "T", "D", "window", "speedup", "peak_share"]].round(2)
 
 # %% [markdown]
 # `speedup` is over the fastest of the three that computes the same; `peak_share` is the arithmetic that the definition
-# needs beside what a large matrix product reaches on the same cores. Time per pair grows with the square of the length
-# where the band is a share of it, and hardly with the number of dimensions until there are a few dozen:
+# needs beside what a large matrix product reaches on the same cores. Time per pair grows with the length, by less than
+# its square up to a few hundred frames although the band is a share of it, and far slower than the number of
+# dimensions:
 
 # %%
 #| label: fig-dtw-growth
@@ -210,13 +211,13 @@ with tempfile.TemporaryDirectory() as folder:
 #
 # Under Slurm or another queue, `dask_jobqueue.SLURMCluster(cores=8, memory="16GB").get_client()` is such a client. The
 # sequences go to each worker once, a worker that dies costs the blocks it had in hand, and this process writes the
-# store. On a machine with a GPU, `device="cuda"` gives the same distances.
+# store. On a machine with a GPU, `device="cuda"` gives the same distances to about four digits.
 #
 # A graph of nearest neighbours needs few of the pairs. `dtw.nearest(sequences, k)` is exact and skips what lower bounds
 # rule out; `method="approximate"` looks at a small share of all pairs, one or two in a hundred among 20,000 clips
-# (`python -m benchmarks.nearest`, and `--dataset nw_ucla` for the layers of a trained network). `exponent` says how the
-# time grew from the size before. The scattered pairs of the approximate search cost ten times as much each as those of
-# a full matrix, so that below a few thousand clips there is little to gain.
+# (`python -m benchmarks.nearest`, and `--dataset nw_ucla --methods approximate` for the layers of a trained network).
+# `exponent` says how the time grew from the size before. A scattered pair costs several times as much as one of a full
+# matrix, so that below a few thousand clips there is little to gain.
 
 # %%
 searched = runs.studies()["nearest"]

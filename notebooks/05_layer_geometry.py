@@ -21,8 +21,9 @@
 # %%
 import numpy as np
 import pandas as pd
+from IPython.display import display
 
-from lib import datasets, dtw, features, graphs, plots, recipes, runs, smoothness, training
+from lib import datasets, dtw, features, graphs, plots, recipes, runs, smoothness, training, widgets
 
 # %% tags=["parameters"]
 dataset: str = "synthetic"  # synthetic, nw_ucla, utd_mhad or msr_action3d
@@ -126,6 +127,14 @@ widths = {scale: graphs.bandwidth(matrix, num_neighbors, scale=scale) for scale 
 kept = {f"{s:.2f}": graphs.nnk(matrix, num_neighbors, sigma=width).num_neighbors.mean() for s, width in widths.items()}
 pd.Series(kept, name=f"neighbours kept in {last}").rename_axis("kernel width, share of the last candidate's").to_frame()
 
+# %%
+#| label: fig-neighbors-by-layer
+#| caption: "Neighbours that NNK keeps of each clip's candidates, by layer of the trained network: the fewer, the fewer directions the features spread in around a clip."
+plots.neighbors_by_layer(
+    {name.removeprefix("layers."): part.num_neighbors for name, part in graph["trained"].items()},
+    candidates=num_neighbors,
+);
+
 # %% [markdown]
 # ## Label smoothness, layer by layer
 #
@@ -177,6 +186,13 @@ shown = {layer: graph["trained"][layer].adjacency() for layer in ("layers.0", "l
 plots.graph_layers(shown, np.array(clips.labels), clips.class_names, columns=2);
 
 # %% [markdown]
+# In JupyterLab the next cell is an explorer: choose a layer and a clip, see whom it is linked to, and watch them move.
+
+# %%
+if runs.is_live():
+    display(widgets.explore_graph(graph["trained"], clips))
+
+# %% [markdown]
 # ## On real skeletons: NW-UCLA
 #
 # The rows below come from three trainings on NW-UCLA, measured on its 369 clean test clips (a camera that was not
@@ -213,10 +229,10 @@ real_mass.groupby("layer").agg(
 ).round(3)
 
 # %% [markdown]
-# **Does the finding hold?** In part. What training adds is added late. In none of the three trainings are the first
-# four layers smoother than those of the untrained network; from layer 5 on they are in all three, and the gap grows to
-# the last layer; half of the whole drop below layer 0 is reached only in layer 7. That is the paper's claim about later
-# layers. But the first layers are not blind to the action. Their cross-class mass is far below that of permuted labels,
+# **Does the finding hold?** In part. What training adds is added late. In none of the three trainings are `layers.0` to
+# `layers.3` smoother than those of the untrained network; from `layers.4` on they are in all three, and the gap grows
+# to the last layer; half of the whole drop below `layers.0` is reached only in `layers.7`. That is the paper's claim
+# about later layers. But the first layers are not blind to the action. Their cross-class mass is far below that of permuted labels,
 # as is the untrained network's: clips of one class are near each other before anything is learned, and a wrong
 # neighbour is the exception from the start.
 #

@@ -170,12 +170,14 @@ if len(order):
 # ## Does it tell the truth?
 #
 # Four questions to every layer's map, and to four other answers: integrated gradients and occlusion (through captum),
-# **motion energy**, which calls important what moves and knows no network, and **random** numbers.
+# **motion energy**, which calls important what moves and knows no network, and **random** numbers. Integrated gradients
+# and occlusion have an advantage in the first question: both start from the still body by which deletion judges them.
+# Occlusion gives one number per joint; where an answer has no order among frames, it has no value.
 #
 # - **Deletion** lets the most important joints, or frames, hold still first; the class score should fall fast (small
 #   area). **Insertion** starts from a still body (large area).
-# - **PGI** turns the bones of the important joints a little, **PGU** those of all others: the first should change the
-#   score more.
+# - **PGI** turns the bones of the important joints a little, **PGU** those of all others. There are more of the others,
+#   so that either number is to be compared with its own under random importance, not with the other.
 # - On synthetic clips, **average precision** asks whether decisive joints and frames come first.
 
 # %%
@@ -225,7 +227,7 @@ runs.save_table("gradcam_gap", pd.DataFrame(rows)).round(3)
 # `distractors` scales gestures, steps, turns and leaning that carry no class. The rows below come from
 #
 # ```
-# python -m lib sweep 06_gradcam --grid seed=0,1,2,3,4 distractors=0,1,3 -p num_explained 100 \
+# python -m lib sweep 06_gradcam --grid seed=0,1,2,3,4 distractors=0,1,3 -p num_explained 48 \
 #     -p num_steps 2 -p num_draws 0 -p precision bfloat16 --record gradcam_trust
 # ```
 #
@@ -237,7 +239,7 @@ stored = runs.studies()
 full = stored.get("gradcam_trust", pd.DataFrame(columns=["dataset", "seed", "method", "measure", "value"]))
 planted = full[(full["dataset"] == "synthetic") & full["measure"].isin(["truth joints", "truth frames", "truth pointing"])]
 planted = planted.assign(truth=planted["measure"].str.removeprefix("truth "))
-planted = planted[planted["num_explained"] == 100] if len(planted) else planted.assign(distractors=None)
+planted = planted[planted["num_explained"] == 48] if len(planted) else planted.assign(distractors=None)
 truth_table = trust.over_seeds(planted, ["distractors", "truth", "method"]) if len(planted) else pd.DataFrame()
 told = truth_table.assign(half=lambda part: part["high"] - part["mean"])[["mean", "half"]] if len(planted) else truth_table
 told.unstack(["distractors", "truth"]).swaplevel(0, 2, axis=1).sort_index(axis=1).round(2) if len(planted) else told
@@ -332,21 +334,23 @@ pd.DataFrame({name: part.median() for name, part in steady.items()}).T.round(2)
 #
 # Do layers whose graph separates the classes also look at the right joints? For every layer we have the cross-class
 # mass of [](#nb-layer-geometry) and the area of deletion; if both fall together, their rank correlation over layers is
-# positive. Rows come from the full runs of both pages on the same network and seed.
+# positive. Two rivals stand beside it: depth alone, and the mass of the untrained network, which has learned nothing.
+# Rows come from the full runs of both pages on the same network and seed.
 
 # %%
-geometry, trusted = stored.get("geometry"), stored.get("gradcam_trust")
-rows = []
-if geometry is not None and trusted is not None:
-    mass = geometry[geometry["measure"] == "cross_class_mass"]
-    area = trusted[trusted["measure"] == "deletion by joints"].rename(columns={"method": "layer"})
-    both = mass.merge(area, on=["dataset", "seed", "layer"], suffixes=("_mass", "_area"))
-    for (name, which), part in both.groupby(["dataset", "seed"]):
-        rho = spearmanr(part["value_mass"], part["value_area"]).statistic
-        rows.append({"dataset": name, "seed": which, "rank correlation": rho, "layers": len(part)})
-linked = pd.DataFrame(rows, columns=["dataset", "seed", "rank correlation", "layers"])
-print(trust.over_seeds(linked.rename(columns={"rank correlation": "value"}), ["dataset"]).round(2).to_string())
-linked.round(2)
+geometry = stored.get("geometry", pd.DataFrame(columns=["dataset", "seed", "layer", "measure"]))
+mass = geometry[geometry["measure"] == "cross_class_mass"]
+area = full[(full["measure"] == "deletion by joints") & full["method"].isin(model.layer_names)]
+area = area[area["dataset"] != "synthetic"].rename(columns={"method": "layer"})
+both = mass.merge(area, on=["dataset", "seed", "layer"], suffixes=("", "_area"))
+rivals = {"mass": "value", "untrained mass": "untrained", "depth": "depth"}
+linked = {
+    (*key, name): spearmanr(part[column], part["value_area"]).statistic
+    for key, part in both.groupby(["dataset", "seed"])
+    for name, column in rivals.items()
+}
+linked = pd.Series(linked, name="value").rename_axis(["dataset", "seed", "against"]).reset_index()
+trust.over_seeds(linked, ["dataset", "against"]).round(2) if len(linked) else linked
 
 # %% [markdown]
 # ## On real clips
@@ -357,16 +361,25 @@ linked.round(2)
 # python -m lib sweep 06_gradcam --grid dataset=nw_ucla seed=0,1,2 -p num_explained 48 --record gradcam_trust
 # ```
 #
-# and once more with `--record gradcam_gap` and `--record gradcam_right`, which only collects. First all methods, then
-# paired differences to the best layer, then right against wrong predictions.
+# and once more with `--record gradcam_right`, which only collects. First all methods, then how far the best layer,
+# chosen on the other two networks, is ahead in deletion; then right against wrong predictions.
 
 # %%
 real = full[(full["dataset"] == "nw_ucla") & full["measure"].isin(["deletion by joints", "insertion by joints", "pgi"])]
 real.pivot_table(index="method", columns="measure", values="value", sort=False).round(3)
 
 # %%
-gaps = stored.get("gradcam_gap", pd.DataFrame(columns=["dataset"]))
-gaps[gaps["dataset"] == "nw_ucla"].filter(["seed", "measure", "best", "against", "by", "low", "high"]).round(3)
+ahead = {
+    name: trust.gaps_of_best(
+        real[real["measure"] == name],
+        model.layer_names,
+        ["motion energy", "random", "integrated gradients"],
+        higher_is_better=name.startswith("insertion"),
+    )
+    for name in ("deletion by joints", "insertion by joints")
+    if real["seed"].nunique() > 1
+}
+pd.concat(ahead, names=["measure"]).round(3) if ahead else pd.DataFrame()
 
 # %%
 kept = stored.get("gradcam_right", pd.DataFrame(columns=["dataset"]))

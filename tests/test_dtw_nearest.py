@@ -20,9 +20,9 @@ def graphs():
 
 @pytest.fixture(scope="module")
 def internals():
-    from lib.dtw import _bounds, _known, _nearest, _plan, _sparse, _vectors, _windows
+    from lib.dtw import _bounds, _known, _nearest, _plan, _scattered, _sparse, _vectors, _windows
 
-    modules = (_bounds, _known, _nearest, _plan, _sparse, _vectors, _windows)
+    modules = (_bounds, _known, _nearest, _plan, _scattered, _sparse, _vectors, _windows)
     return {module.__name__.rpartition("._")[2]: module for module in modules}
 
 
@@ -179,7 +179,8 @@ def test_approximate_finds_nearly_all(dtw, rng, lengths):
 
 
 @pytest.mark.parametrize("method", ["exact", "approximate"])
-def test_threads_and_repetition_change_nothing(dtw, method):
+def test_threads_and_repetition_change_nothing(dtw, internals, monkeypatch, method):
+    monkeypatch.setattr(internals["scattered"], "CHUNK", 64)  # several for each thread
     clips = layer_like(150, num_dims=50)
     once, again, more = (dtw.nearest(clips, 5, method=method, num_threads=n) for n in (1, 1, 2))
     for a, b, c in zip(once[:3], again[:3], more[:3], strict=True):

@@ -211,6 +211,31 @@ def test_a_network_that_computes_empty_slots_is_explained_for_present_persons(rn
         assert not found[0, :, -(-9 // net.layer_strides[layer]) :].any()
 
 
+@pytest.mark.parametrize(
+    ("layers", "target", "message"),
+    [
+        ([], None, "layers: none given"),
+        (["layers.9"], ["a"], "cannot be read as classes"),
+        (["layers.9"], [None], "cannot be read as classes"),
+        (["layers.9"], "true", r"target: classes 7\.\.7, needed 0\.\.3"),
+    ],
+)
+def test_what_cannot_be_explained_is_refused_by_name(net, rng, layers, target, message):
+    batch = clips(rng, [(8, 1)]).batch([0])
+    batch = batch._replace(labels=torch.tensor([7]))
+    with pytest.raises(ValueError, match=message):
+        gradcam.gradcam(net, batch, layers, target)
+
+
+def test_one_layer_by_its_name_and_inside_inference_mode(net, rng):
+    batch = clips(rng, [(8, 1)]).batch([0])
+    wanted = gradcam.gradcam(net, batch, ["layers.9"])
+    with torch.inference_mode():
+        found = gradcam.gradcam(net, batch, "layers.9")
+    assert found.keys() == wanted.keys() == {"layers.9"}
+    np.testing.assert_array_equal(found["layers.9"], wanted["layers.9"])
+
+
 def test_targets_made_in_inference_mode_serve(net, rng):
     batch = clips(rng, [(8, 1)]).batch([0])
     with torch.inference_mode():
