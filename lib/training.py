@@ -151,6 +151,8 @@ def fit(
             bar.set_postfix({key: f"{row[key]:.3f}" for key in ("loss", "accuracy")})
             if checkpoint:
                 _save(model, optimizer, train, config, rows, Path(checkpoint))
+    if validation is not None and "validation_accuracy" not in rows[-1]:  # it was finished without
+        rows[-1] = rows[-1] | {"validation_accuracy": evaluate(model, validation, config=config).top1}
     return History(pd.DataFrame(rows))
 
 
@@ -277,7 +279,7 @@ def _identity(model: nn.Module, train: ClipSet, config: TrainConfig) -> dict[str
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     structure = hashlib.sha256(f"{model!r} {shapes}".encode())
     for name, value in model.named_buffers():
-        if name.endswith(".A"):
+        if name.rpartition(".")[2] in ("A", "parents"):
             structure.update(value.cpu().numpy().tobytes())
     return config_text | {
         "model": f"{type(model).__name__} {structure.hexdigest()[:16]}",

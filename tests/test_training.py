@@ -90,6 +90,16 @@ def test_a_finished_checkpoint_only_loads(clips, tmp_path):
     assert (tmp_path / "net.pt").stat().st_mtime_ns == written
 
 
+def test_a_finished_checkpoint_is_scored_on_validation_clips_it_had_not_seen(clips, tmp_path):
+    path = tmp_path / "net.pt"
+    training.fit(network(), clips, config=SHORT, checkpoint=path, progress=False)
+    again = network()
+    history = training.fit(again, clips, clips, config=SHORT, checkpoint=path, progress=False)
+    accuracy = history.epochs["validation_accuracy"]
+    assert accuracy.iloc[:-1].isna().all()
+    assert accuracy.iloc[-1] == training.evaluate(again, clips, config=SHORT).top1
+
+
 def test_a_checkpoint_of_another_training_is_refused_by_name(clips, tmp_path):
     path = tmp_path / "net.pt"
     relabelled = replace(clips, labels=1 - clips.labels)
