@@ -20,17 +20,15 @@ The peers pin older NumPy and Numba than ours needs: install them in an environm
 import argparse
 import csv
 import os
-import subprocess
 import time
 import warnings
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from lib import dtw, paths
+from lib import dtw, paths, runs
 from lib.dtw._windows import band, num_windows
 
 COLUMNS = [
@@ -219,13 +217,6 @@ def grow(case: Case, args, threads: int) -> dict:
     return row(case, args, "ours", seconds, None, share, threads)
 
 
-def git_commit() -> str:
-    """Short commit, marked where the working tree differs."""
-    commands = (["git", "rev-parse", "--short=12", "HEAD"], ["git", "status", "--porcelain", "lib/dtw"])
-    commit, dirty = (subprocess.run(c, capture_output=True, text=True, check=False).stdout.strip() for c in commands)
-    return commit + ("-dirty" if dirty else "")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="smaller cases, nothing written")
@@ -236,7 +227,7 @@ def main() -> None:
     parser.add_argument("--no-peers", action="store_true", help="our own growth only, nothing written")
     args = parser.parse_args()
     warnings.simplefilter("ignore")  # peers warn about their own dependencies
-    args.commit, args.date = git_commit(), datetime.now(UTC).isoformat(timespec="seconds")
+    args.commit, args.date = runs.origin().values()
     args.peak = {threads: measure_peak(args, threads) for threads in {1, args.threads}}
     blas = {info["architecture"] for info in threadpool_info() if info["user_api"] == "blas"}
     print(

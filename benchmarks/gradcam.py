@@ -10,16 +10,14 @@ each counts. Values are compared before anything is timed.
 import argparse
 import os
 import platform
-import subprocess
 import time
-from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
 import torch
 from captum.attr import LayerGradCam
 
-from lib import execution, gradcam, models, paths, skeletons
+from lib import execution, gradcam, models, paths, runs, skeletons
 from lib.clips import ClipSet
 
 
@@ -64,15 +62,11 @@ def main() -> None:
             start = time.perf_counter()
             call()
             seconds[name] = min(seconds[name], time.perf_counter() - start)
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False, cwd=paths.ROOT).stdout.strip()
     common = {"clips": args.clips, "frames": args.frames, "width": args.width, "threads": args.threads}
-    origin = {"torch": torch.__version__, "platform": platform.platform(), "commit": commit}
-    origin["date"] = datetime.now(UTC).isoformat(timespec="seconds")
+    common |= {"torch": torch.__version__, "platform": platform.platform()} | runs.origin()
     rows = [
         {"method": name, "seconds": round(value, 4), "times_all_layers": round(value / seconds["all layers"], 3)}
         | common
-        | origin
         for name, value in seconds.items()
     ]
     table = pd.DataFrame(rows)

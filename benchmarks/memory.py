@@ -9,15 +9,13 @@ included; the store goes to a temporary folder of `--folder`.
 
 import argparse
 import resource
-import subprocess
 import tempfile
 import time
-from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
 
-from lib import dtw, execution, paths
+from lib import dtw, execution, paths, runs
 
 
 def resident() -> int:
@@ -55,12 +53,9 @@ def main() -> None:
         i, j = rng.integers(args.clips, size=(2, 20))
         expected = [dtw.distance(sequences[a], sequences[b], radius=args.radius) for a, b in zip(i, j, strict=True)]
         np.testing.assert_allclose([found[a, b] for a, b in zip(i, j, strict=True)], expected, rtol=1e-5)
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False, cwd=paths.ROOT).stdout.strip()
     row = dict(zip("NTD", shape, strict=True)) | {"radius": args.radius, "threads": args.threads}
     row |= {"max_memory": args.max_memory, "input_bytes": sequences.nbytes, "peak_beside_input": peak - before}
-    row |= {"matrix_bytes": 4 * args.clips**2, "seconds": round(seconds, 1), "commit": commit}
-    row["date"] = datetime.now(UTC).isoformat(timespec="seconds")
+    row |= {"matrix_bytes": 4 * args.clips**2, "seconds": round(seconds, 1)} | runs.origin()
     print(pd.Series(row).to_string())
     if args.clips >= 20000:
         execution.write_whole(paths.RESULTS / "memory.csv", pd.DataFrame([row]).to_csv(index=False))

@@ -13,14 +13,12 @@ given apart, in a row of its own.
 
 import argparse
 import os
-import subprocess
 import time
-from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
 
-from lib import datasets, dtw, execution, paths, recipes
+from lib import datasets, dtw, execution, paths, recipes, runs
 from lib.features import extract
 
 MEASURED = ("seconds", "pairs", "recall", "exponent")
@@ -58,10 +56,7 @@ class Table:
     """Rows of the results file, printed as they come."""
 
     def __init__(self, args):
-        command = ["git", "rev-parse", "--short=12", "HEAD"]
-        commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-        self.origin = {"threads": args.threads, "commit": commit}
-        self.origin["date"] = datetime.now(UTC).isoformat(timespec="seconds")
+        self.origin = {"threads": args.threads} | runs.origin()
         self.common, self.rows, self.before = {"radius": args.radius, "k": args.k}, [], {}
 
     def add(self, features, method, shape, seconds, pairs=None, recall=None):

@@ -15,10 +15,8 @@ import argparse
 import itertools
 import os
 import platform
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +29,7 @@ from scipy.optimize import nnls
 from scipy.spatial.distance import cdist
 from threadpoolctl import threadpool_limits
 
-from lib import graphs, paths
+from lib import graphs, paths, runs
 from lib.graphs._solver import solve_systems
 from lib.graphs._systems import fill_systems
 
@@ -106,16 +104,9 @@ def best_time(call, repeats: int):
     return min(wall), min(cpu), result
 
 
-def commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
-
-
 def measure(num_clips: int, k: int, threads: list[int], repeats: int, seed: int) -> pd.DataFrame:
     common = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit(),
+        **runs.origin(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,

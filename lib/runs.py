@@ -85,6 +85,13 @@ def provenance() -> dict[str, object]:
     }
 
 
+def origin() -> dict[str, str]:
+    """Commit, marked where files differ from it, and the date: what every row of a benchmark carries."""
+    found = provenance()
+    commit = "unknown" if found["commit"] is None else found["commit"][:12] + "-dirty" * bool(found["dirty"])
+    return {"commit": commit, "date": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
 def run(
     page: str | Path, given: Mapping[str, str] | None = None, *, out: Path | None = None, progress: bool = False
 ) -> Run:
