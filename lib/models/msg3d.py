@@ -12,21 +12,20 @@ CHANNELS = 96  # of the first block; twice and four times as many in the others
 STRIDES = (1, 2, 2)
 DILATIONS = (1, 2, 3, 4)
 NUM_BRANCHES = len(DILATIONS) + 2
+FEW = 8  # channels that joints are multiplied in another order for
 
 
 class _WindowProduct(torch.autograd.Function):
     """Joints of every window of frames times one matrix, without a copy of any window.
 
-    ``y[p, t] = A @ x[p, s t - (w - 1) / 2 : ...]`` for x (P, T, R, C), whose w frames of R rows lie behind one another,
-    and A (Q, w R); frames outside the clip are zero. Returns (P, ceil(T / s), Q, C).
+    ``y[p, t] = A @ x[p, s t - (w - 1) / 2 : s t + (w + 1) / 2]`` for x (P, T, R, C), where the w frames of R rows lie
+    behind one another, and A (Q, w R). Frames outside the clip count as zero: a product over fewer columns of A takes
+    the place of padding. Returns (P, ceil(T / s), Q, C).
     """
 
     @staticmethod
     def _windows(num_frames: int, window_size: int, stride: int):
-        """Yield each window's index, its first and last frame + 1 inside the clip, and how many frames it lost before.
-
-        A product over fewer columns takes the place of padding.
-        """
+        """Yield each window's index, its first and last frame + 1 inside the clip, and the frames it lost before."""
         for index in range(-(-num_frames // stride)):
             start = index * stride - (window_size - 1) // 2
             yield index, max(start, 0), min(start + window_size, num_frames), max(-start, 0)
@@ -45,22 +44,47 @@ class _WindowProduct(torch.autograd.Function):
     @staticmethod
     def backward(ctx, slope):
         x, A = ctx.saved_tensors
-        P, T, R, C = x.shape
         slope = slope.contiguous()
-        # A's slope is a sum over all persons and windows, too long for 16 bits.
-        slope_A = torch.zeros_like(A, dtype=torch.promote_types(A.dtype, torch.float32))
-        slope_x = torch.zeros_like(x) if ctx.needs_input_grad[0] else None
-        in_place = slope_A.dtype == x.dtype and not x.is_cuda  # on a GPU addbmm_ is one launch per person
-        for index, first, end, lost in _WindowProduct._windows(T, A.shape[1] // R, ctx.stride):
-            columns = slice(lost * R, (lost + end - first) * R)
-            rows = x[:, first:end].view(P, -1, C)
+        slope_x = _WindowProduct._slope_x(x, A, slope, ctx.stride) if ctx.needs_input_grad[0] else None
+        return slope_x, _WindowProduct._slope_A(x, A, slope, ctx.stride), None
+
+    @staticmethod
+    def _slope_A(x, A, slope, stride):
+        P, T, R, C = x.shape
+        # a sum over all persons and windows is too long for 16 bits
+        total = torch.zeros_like(A, dtype=torch.promote_types(A.dtype, torch.float32))
+        in_place = total.dtype == x.dtype and not x.is_cuda  # on a GPU addbmm_ is one launch per person
+        for index, first, end, lost in _WindowProduct._windows(T, A.shape[1] // R, stride):
+            part = total[:, lost * R : (lost + end - first) * R]
+            rows = x[:, first:end].view(P, -1, C).mT
             if in_place:
-                slope_A[:, columns].addbmm_(slope[:, index], rows.mT)
+                part.addbmm_(slope[:, index], rows)
             else:
-                slope_A[:, columns] += torch.bmm(slope[:, index], rows.mT).sum(0, dtype=slope_A.dtype)
-            if slope_x is not None:
-                slope_x[:, first:end].view(P, -1, C).baddbmm_(A[:, columns].mT.expand(P, -1, -1), slope[:, index])
-        return slope_x, slope_A.to(A.dtype), None
+                part += torch.bmm(slope[:, index], rows).sum(0, dtype=total.dtype)
+        return total.to(A.dtype)
+
+    @staticmethod
+    def _slope_x(x, A, slope, stride):
+        """Gather each frame's slope from all windows that hold it, which also lie behind one another."""
+        (P, T, R, C), (Q, columns) = x.shape, A.shape
+        window_size, num_windows = columns // R, slope.shape[1]
+        frames = A.view(Q, window_size, R).permute(1, 2, 0)  # frame j of a window: (R, Q)
+        by_phase = []  # windows that hold a frame hold it in places j, j - s, j - 2 s and so on
+        for phase in range(min(stride, window_size)):
+            places = frames[phase::stride].flip(0)
+            by_phase.append((len(places), places.transpose(0, 1).reshape(R, -1)))  # columns (window, Q)
+        slope_x = torch.empty_like(x)
+        for t in range(T):
+            last, phase = divmod(t + (window_size - 1) // 2, stride)
+            if phase >= len(by_phase):
+                slope_x[:, t] = 0  # the stride jumps over this frame
+                continue
+            count, matrix = by_phase[phase]
+            first = last - count + 1
+            inside = range(max(first, 0), min(last + 1, num_windows))
+            part = matrix[:, (inside.start - first) * Q : (inside.stop - first) * Q].expand(P, -1, -1)
+            torch.bmm(part, slope[:, inside.start : inside.stop].view(P, -1, C), out=slope_x[:, t])
+        return slope_x
 
 
 class _Taps(torch.autograd.Function):
@@ -143,15 +167,21 @@ class ScaleConv(nn.Module):
             weight = self.mix.weight.unflatten(1, (K, C)).transpose(0, 1).flatten(0, 1)  # (KC', C)
             x = self._spread(F.linear(x, weight).view(P, T, V * K, -1), A)
             return x + self.mix.bias.to(x.dtype)
-        A = A.permute(2, 1, 0, 3, 4).reshape(V * w * K, -1)  # rows (joint, frame, scale)
-        x = self._spread(x, A)  # (P, T', VwK, C)
-        return self.mix(x.view(P, -1, V * w, K * C))
+        if w == 1 and C > FEW:
+            x = self._spread(x, A.permute(2, 1, 0, 3, 4).reshape(V * K, V))  # rows (joint, scale)
+            return self.mix(x.view(P, T, V, K * C))
+        # coordinates: a copy of their windows costs less than thin products
+        A = A.permute(3, 4, 2, 1, 0).reshape(w * V, -1)  # columns (joint, frame, scale)
+        x = F.pad(x, (0, 0, 0, 0, w // 2, w // 2)).unfold(1, w, self.stride)  # (P, T', V, C, w)
+        x = x.permute(0, 1, 3, 4, 2).reshape(-1, w * V) @ A  # (PT'C, VwK)
+        x = x.view(P, -1, C, V * w, K).permute(0, 1, 3, 4, 2).reshape(P, -1, V * w, K * C)
+        return self.mix(x)
 
     def _spread(self, x: torch.Tensor, A: torch.Tensor) -> torch.Tensor:
         kind = x.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
         x, A = x.to(dtype), A.to(dtype)
-        if self.window_size == self.stride == 1:  # frames are persons of one frame: a single product
+        if self.window_size == self.stride == 1:  # frames are then persons of one frame: a single call
             P, T = x.shape[:2]
             return _WindowProduct.apply(x.reshape(P * T, 1, *x.shape[2:]), A, 1).view(P, T, -1, x.shape[3])
         return _WindowProduct.apply(x.contiguous(), A, self.stride)
