@@ -26,7 +26,7 @@ def stacked_scales(adjacency, num_scales):
 
 
 class PublishedMSG3D(nn.Module):
-    """MS-G3D as in the released ``model/msg3d.py``: same computation, same weight names; `links` is the binary graph."""
+    """MS-G3D as in the released ``model/msg3d.py``: same computation, same weight names; `links` is the 0-1 graph."""
 
     def __init__(
         self, in_channels, num_classes, links, channels=96, persons=2, gcn_scales=13, g3d_scales=6, windows=(3, 5)

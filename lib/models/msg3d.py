@@ -12,7 +12,7 @@ CHANNELS = 96  # of the first block; twice and four times as many in the others
 STRIDES = (1, 2, 2)
 DILATIONS = (1, 2, 3, 4)
 NUM_BRANCHES = len(DILATIONS) + 2
-FEW = 8  # channels that joints are multiplied in another order for
+FEW_CHANNELS = 8  # up to here they are coordinates, not features
 
 
 class _WindowProduct(torch.autograd.Function):
@@ -130,7 +130,7 @@ def _normalise(norm: layers.MaskedBatchNorm, x: torch.Tensor, mask: torch.Tensor
 
 def _hide(x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     """Zero the padded frames of x (P, T, V, C), which temporal kernels must not see."""
-    return x if mask is None else x * mask.view(*mask.shape[::2], 1, 1).to(x.dtype)
+    return x if mask is None else x * mask.permute(0, 2, 3, 1).to(x.dtype)
 
 
 class ScaleConv(nn.Module):
@@ -167,7 +167,7 @@ class ScaleConv(nn.Module):
             weight = self.mix.weight.unflatten(1, (K, C)).transpose(0, 1).flatten(0, 1)  # (KC', C)
             x = self._spread(F.linear(x, weight).view(P, T, V * K, -1), A)
             return x + self.mix.bias.to(x.dtype)
-        if w == 1 and C > FEW:
+        if w == 1 and C > FEW_CHANNELS:
             x = self._spread(x, A.permute(2, 1, 0, 3, 4).reshape(V * K, V))  # rows (joint, scale)
             return self.mix(x.view(P, T, V, K * C))
         # coordinates: a copy of their windows costs less than thin products
@@ -375,7 +375,7 @@ class MSG3D(nn.Module):
             raise ValueError(
                 f"x has shape {tuple(x.shape)}, needed (N, C={self.in_channels}, T >= 1, V={self.num_joints}, M >= 1)"
             )
-        N, C, T, V, M = x.shape
+        N, _, T, _, M = x.shape
         if self.num_persons is not None and self.num_persons < M:
             raise ValueError(f"x has M={M} person slots, this network num_persons={self.num_persons}")
         x = layers.as_stream(x, self.stream, self.parents, lengths)
@@ -440,20 +440,24 @@ def from_reference(state: dict[str, torch.Tensor], model: MSG3D) -> dict[str, to
         for rest in ("", ".weight", ".bias", ".running_mean", ".running_var", ".num_batches_tracked"):
             names = [f"{piece}{rest}" for piece in theirs]
             pieces = [left[name] for name in names if name in left]
-            if len(pieces) < len(names) or len({piece.shape[1:] for piece in pieces}) > 1:
+            if len(pieces) < len(names) or len({piece.shape for piece in pieces}) > 1:
                 continue
             for name in names:
                 del left[name]
             if ours.endswith(".taps"):
-                place = ours + {".weight": "", ".bias": "_bias"}[rest]
-                # (b', b, 3, 1) of each dilation -> (3 b, b')
-                renamed[place] = torch.stack([p.flatten(2).permute(2, 1, 0).flatten(0, 1) if p.ndim > 1 else p for p in pieces])
+                renamed[ours + {".weight": "", ".bias": "_bias"}[rest]] = _stacked_taps(pieces)
                 continue
             value = torch.cat(pieces) if pieces[0].ndim else pieces[0]
             if value.ndim == 5:
-                value = value.permute(0, 3, 1, 2, 4)  # frames of the window before channels
+                value = value.transpose(1, 3)  # (C', C, 1, w, 1): frames of the window before channels
             renamed[ours + rest] = value.flatten(1) if value.ndim > 2 else value
     return renamed | left
+
+
+def _stacked_taps(pieces: list[torch.Tensor]) -> torch.Tensor:
+    """Bring kernels (b', b, 3, 1), one per dilation, to (D, 3 b, b'); biases (b',) to (D, b')."""
+    stacked = torch.stack(pieces)
+    return stacked.permute(0, 3, 2, 1, 4).flatten(3).flatten(1, 2) if stacked.ndim == 5 else stacked
 
 
 def _correspondence(model: MSG3D) -> dict[str, list[str]]:
