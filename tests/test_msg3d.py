@@ -149,22 +149,6 @@ def test_scales_of_windows_are_the_published_ones(window_size):
 # --- its pieces -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("window_size", [1, 3, 5])
-@pytest.mark.parametrize("T", [1, 2, 7])
-def test_products_of_windows_are_those_of_unfolded_frames(window_size, stride, T):
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2, T, 3, 4, dtype=torch.float64, generator=generator, requires_grad=True)
-    A = torch.randn(5, window_size * 3, dtype=torch.float64, generator=generator, requires_grad=True)
-    half = window_size // 2
-    padded = torch.cat([x.new_zeros(2, half, 3, 4), x, x.new_zeros(2, half, 3, 4)], dim=1)
-    windows = [padded[:, t : t + window_size].flatten(1, 2) for t in range(0, T, stride)]
-    torch.testing.assert_close(
-        msg3d._WindowProduct.apply(x, A, stride), torch.stack([A @ window for window in windows], dim=1)
-    )
-    assert torch.autograd.gradcheck(lambda x, A: msg3d._WindowProduct.apply(x, A, stride), (x, A))
-
-
 @pytest.mark.parametrize(("T", "stride"), [(1, 1), (3, 1), (7, 2), (10, 2), (10, 1)])
 def test_taps_are_frames_before_at_and_after(T, stride):
     x = torch.randn(2, T, 3, 8, dtype=torch.float64, requires_grad=True)
