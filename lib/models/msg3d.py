@@ -58,7 +58,7 @@ def _pointwise(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None 
     float32 operations per second in all three directions, where `F.linear`, which is MKL's, makes 100. Few channels
     gain nothing, and PyTorch 2.13 corrupts memory in the convolution's backward pass for them (see `STGCNBlock`).
     """
-    if x.is_cuda or min(weight.shape) < WIDE:
+    if x.is_cuda or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu") or min(weight.shape) < WIDE:
         return F.linear(x, weight, bias)
     P, T, V, C = x.shape
     y = F.conv2d(x.reshape(P * T, V, 1, C).permute(0, 3, 1, 2), weight[:, :, None, None], bias)
@@ -106,10 +106,14 @@ class ScaleConv(nn.Module):
         A = (self.A + self.A_res).view(K, w, V, w, V)  # (scale, target frame and joint, source frame and joint)
         if self.mix_first:
             weight = self.mix.weight.unflatten(1, (K, C)).transpose(0, 1).flatten(0, 1)  # (KC', C)
-            y = _pointwise(x, weight).view(P, T, V * K, -1).transpose(1, 2)  # (P, VK, T, C')
+            y = _pointwise(x, weight).view(P, T, V * K, -1)
             kernel = A.permute(2, 1, 4, 0, 3).reshape(V * w, V * K, w, 1)
-            y = F.conv2d(y.contiguous(), kernel, stride=(self.stride, 1), padding=(w // 2, 0))  # (P, Vw, T', C')
-            return y.transpose(1, 2).contiguous() + self.mix.bias.to(y.dtype)
+            if w == self.stride == 1:
+                y = torch.bmm(kernel.flatten(1).expand(P * T, -1, -1), y.flatten(0, 1)).unflatten(0, (P, T))
+            else:  # joints and scales as channels of an image of frames and features: (P, VK, T, C') -> (P, Vw, T', C')
+                y = y.transpose(1, 2).contiguous()
+                y = F.conv2d(y, kernel, stride=(self.stride, 1), padding=(w // 2, 0)).transpose(1, 2).contiguous()
+            return y + self.mix.bias.to(y.dtype)
         A = A.permute(3, 4, 2, 1, 0).reshape(w * V, -1)  # columns (target joint, its frame, scale)
         x = F.pad(x, (0, 0, 0, 0, w // 2, w // 2)).unfold(1, w, self.stride)  # (P, T', V, C, w)
         x = x.permute(0, 1, 3, 4, 2).reshape(-1, w * V) @ A  # (PT'C, VwK)
