@@ -161,6 +161,19 @@ def test_taps_are_frames_before_at_and_after(T, stride):
     assert torch.autograd.gradcheck(lambda x: msg3d._Taps.apply(x, stride), (x,))
 
 
+@pytest.mark.parametrize(("P", "T"), [(1, 3), (4, 9)])  # fewer and more frames than oneDNN needs
+def test_wide_channels_are_mixed_as_by_a_linear_layer(P, T):
+    generator = torch.Generator().manual_seed(0)
+    x, weight, bias = (torch.randn(shape, generator=generator) for shape in ((P, T, 20, 96), (72, 96), (72,)))
+    x = x.permute(0, 1, 3, 2).contiguous().permute(0, 1, 3, 2)  # any strides will do
+    arguments = [tensor.requires_grad_() for tensor in (x, weight, bias)]
+    found, expected = msg3d._pointwise(*arguments), torch.nn.functional.linear(*arguments)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    slope = torch.randn(expected.shape, generator=generator)
+    for a, b in zip(*(torch.autograd.grad(y, arguments, slope) for y in (found, expected)), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-3)  # sums of up to 720 products
+
+
 def test_sixteen_bits_give_nearly_the_same_gradients(small):
     x = clip(12, 2)
     slopes = []

@@ -42,8 +42,9 @@ def build(name: str, *, num_classes: int, skeleton: Skeleton | str, seed: int | 
 def load_reference(model: nn.Module, state_dict: Mapping[str, torch.Tensor]) -> None:
     """Load weights published for the original code into `model`, in place.
 
-    Names are mapped, shapes checked, the stored adjacency compared with the model's; nothing may be missing or left
-    over. Read the file with ``torch.load(path, weights_only=True)``.
+    Names are mapped, shapes checked, an adjacency that is stored compared with the model's; nothing may be missing or
+    left over. Read the file with ``torch.load(path, weights_only=True)``. Published scores need ``pooling="mean"``, and
+    MS-G3D ``num_persons=2``.
 
     Raises
     ------

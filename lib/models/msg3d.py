@@ -76,7 +76,7 @@ def _hide(x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
 
 
 class ScaleConv(nn.Module):
-    """Graph convolution over K scales of hops, in every window of frames (equations 4 and 8; G3D without collapse).
+    """Graph convolution over K scales of hops, in every window of frames (sections 3.2 and 3.3, before the collapse).
 
     Parameters
     ----------
@@ -124,7 +124,15 @@ class ScaleConv(nn.Module):
 class G3D(nn.Module):
     """One window size: graph convolution in windows, then all frames of a window collapse into one (section 3.3)."""
 
-    def __init__(self, in_channels, hidden_channels, out_channels, adjacency, window_size, stride):
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        out_channels: int,
+        adjacency: torch.Tensor,
+        window_size: int,
+        stride: int,
+    ):
         super().__init__()
         self.conv = ScaleConv(in_channels, hidden_channels, adjacency, window_size, stride)
         self.norm = layers.MaskedBatchNorm(hidden_channels)
@@ -177,12 +185,27 @@ class TemporalConv(nn.Module):
 
 
 class STGCBlock(nn.Module):
-    """Joints at many scales, then time, beside windows of several sizes; then time. Features only, for hooks."""
+    """Joints at many scales, then time, beside windows of several sizes; then time. Features only, for hooks.
 
-    def __init__(self, in_channels, middle_channels, out_channels, skeleton, scales, window_sizes, stride, *, grow):
+    `scales` counts those over one frame and those over a window. With `grow`, windows have the output's channels from
+    the start, otherwise those of the input until they collapse.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        middle_channels: int,
+        out_channels: int,
+        skeleton: Skeleton,
+        scales: tuple[int, int],
+        window_sizes: tuple[int, ...],
+        stride: int,
+        *,
+        grow: bool,
+    ):
         super().__init__()
 
-        def adjacency(num_scales, window_size):
+        def adjacency(num_scales: int, window_size: int) -> torch.Tensor:
             return torch.tensor(skeleton.hop_scales(num_scales, window_size=window_size), dtype=torch.float32)
 
         self.spatial = ScaleConv(in_channels, middle_channels, adjacency(scales[0], 1), 1, 1)
@@ -244,8 +267,9 @@ class MSG3D(nn.Module):
     is, where theirs tests for 3 and 8. Biases, and the initial weights, are theirs.
 
     The same numbers are computed with fewer operations: channels are last in memory, so that 1x1 convolutions are plain
-    products and windows of frames overlapping views; blocks that do not grow mix channels before they look at windows
-    (`ScaleConv`); branches of equal kind share one product and one normalisation (`TemporalConv`).
+    products; where channels do not grow they are mixed before windows are looked at, and joints, scales and windows are
+    one convolution along time, without a copy of any window (`ScaleConv`); branches of equal kind share one product and
+    one normalisation (`TemporalConv`).
     """
 
     def __init__(
