@@ -159,6 +159,19 @@ def test_taps_are_frames_before_at_and_after(T, stride):
                 expected = x[:, frame, :, 2 * d : 2 * d + 2] if 0 <= frame < T else torch.zeros(2, 3, 2).double()
                 torch.testing.assert_close(taps[:, t, :, d, tap], expected)
     assert torch.autograd.gradcheck(lambda x: msg3d._Taps.apply(x, stride), (x,))
+    assert torch.autograd.gradgradcheck(lambda x: msg3d._Taps.apply(x, stride), (x,))
+
+
+def test_normalisation_in_training_is_pytorchs_but_accurate():
+    x = torch.randn(40, 30, 25, 4, generator=torch.Generator().manual_seed(0)).relu() + 0.3
+    ours, exact = msg3d.layers.MaskedBatchNorm(4), torch.nn.BatchNorm2d(4).double()
+    found, expected = msg3d._normalise(ours, x, None), exact(x.double().permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    torch.testing.assert_close(found, expected.float(), rtol=1e-5, atol=1e-6)
+    for name in ("running_mean", "running_var", "num_batches_tracked"):
+        torch.testing.assert_close(getattr(ours, name), getattr(exact, name).to(getattr(ours, name).dtype))
+    inputs = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in ((2, 3, 2, 3), (3,), (3,))]
+    assert torch.autograd.gradcheck(lambda *args: msg3d._TrainingNorm.apply(*args, 1e-5)[0], inputs)
+    assert torch.autograd.gradgradcheck(lambda *args: msg3d._TrainingNorm.apply(*args, 1e-5)[0], inputs)
 
 
 @pytest.mark.parametrize(("P", "T"), [(1, 3), (4, 9)])  # fewer and more frames than oneDNN needs
