@@ -160,14 +160,19 @@ class Skeleton:
             return np.stack(parts)
         raise ValueError(f"strategy={strategy!r}; choose 'uniform', 'distance' or 'spatial'")
 
-    def hop_scales(self, num_scales: int) -> Float[np.ndarray, "K V V"]:
+    def hop_scales(self, num_scales: int, *, window_size: int = 1) -> Float[np.ndarray, "K wV wV"]:
         """Disentangled k-hop adjacency of MS-G3D (Liu et al. 2020, equation 3), symmetrically normalised.
 
-        Scale k links joints exactly k bones apart, and each joint with itself; scale 0 is the identity.
+        Scale k links joints exactly k bones apart, and each joint with itself; scale 0 is the identity. In a window of
+        several frames (section 3.3) nodes are ordered (frame, joint), a step along a bone may end in any frame, and
+        one step leads from a joint to itself in another frame.
         """
-        if num_scales < 1:
-            raise ValueError(f"num_scales={num_scales}, needed at least 1")
-        scales = np.stack([(self.hops == k) | np.eye(len(self), dtype=bool) for k in range(num_scales)]).astype(float)
+        for name, value in (("num_scales", num_scales), ("window_size", window_size)):
+            if value < 1:
+                raise ValueError(f"{name}={value}, needed at least 1")
+        steps = np.tile(np.where(self.hops == 0, 1, self.hops), (window_size, window_size))
+        np.fill_diagonal(steps, 0)
+        scales = np.stack([(steps == k) | np.eye(len(steps), dtype=bool) for k in range(num_scales)]).astype(float)
         root_degree = np.sqrt(scales.sum(axis=2))  # never 0: self-loops
         return scales / root_degree[:, :, None] / root_degree[:, None, :]
 

@@ -2,31 +2,16 @@ import numpy as np
 import oracles
 import pytest
 import torch
+from model_cases import clip, disturbed
 
 from lib import models, skeletons
 from lib.models import layers
 from lib.skeletons import Skeleton
 
 
-def disturbed(model, seed=0):
-    """Give every weight and running statistic a value that a fresh network does not have, so that all of them count."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, value in model.state_dict().items():
-            if name.endswith("running_var"):
-                value.uniform_(0.5, 1.5, generator=generator)
-            elif value.is_floating_point() and name != "A" and not name.endswith(".A"):
-                value.add_(0.1 * torch.randn(value.shape, generator=generator))
-    return model.eval()
-
-
 @pytest.fixture(scope="module")
 def small():
     return disturbed(models.build("stgcn", num_classes=5, skeleton="kinect20", width=0.25, seed=0))
-
-
-def clip(T, M, seed=0, V=20):
-    return torch.randn((1, 3, T, V, M), generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize(("layout", "num_classes"), [("ntu25", 60), ("openpose18", 400)])
@@ -186,7 +171,10 @@ def test_full_width_has_the_published_channels_and_strides():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: models.build("gcn", num_classes=2, skeleton="coco17"), r"no model 'gcn'; choose one of \['stgcn'\]"),
+        (
+            lambda: models.build("gcn", num_classes=2, skeleton="coco17"),
+            r"no model 'gcn'; choose one of \['msg3d', 'stgcn'\]",
+        ),
         (
             lambda: models.build("stgcn", num_classes=2, skeleton="coco17", widht=2),
             r"no option \['widht'\]; it has .*'width'",

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from lib import skeletons
-from lib.models import stgcn
+from lib.models import msg3d, stgcn
 from lib.skeletons import Skeleton
 
-MODELS = {"stgcn": stgcn.STGCN}
+MODELS = {"msg3d": msg3d.MSG3D, "stgcn": stgcn.STGCN}
 
 
 def build(name: str, *, num_classes: int, skeleton: Skeleton | str, seed: int | None = None, **options) -> nn.Module:
@@ -19,7 +19,7 @@ def build(name: str, *, num_classes: int, skeleton: Skeleton | str, seed: int | 
     Parameters
     ----------
     name
-        ``"stgcn"``.
+        ``"stgcn"`` or ``"msg3d"``.
     num_classes, skeleton
         Output size, and the joints with their graph (a layout's name will do).
     seed
@@ -42,19 +42,23 @@ def build(name: str, *, num_classes: int, skeleton: Skeleton | str, seed: int | 
 def load_reference(model: nn.Module, state_dict: Mapping[str, torch.Tensor]) -> None:
     """Load weights published for the original code into `model`, in place.
 
-    Names are mapped, shapes checked, the stored adjacency compared with the model's; nothing may be missing or left
-    over. Read the file with ``torch.load(path, weights_only=True)``.
+    Names are mapped, shapes checked, an adjacency that is stored compared with the model's; nothing may be missing or
+    left over. Read the file with ``torch.load(path, weights_only=True)``. Published scores need ``pooling="mean"``, and
+    MS-G3D ``num_persons=2``.
 
     Raises
     ------
     ValueError
         Lists missing, unknown and wrongly shaped weights, or says that the adjacency is another one.
     """
-    if not isinstance(model, stgcn.STGCN):
-        raise ValueError(f"no published weights are known for {type(model).__name__}")
     own = model.state_dict()
     plain = {name.removeprefix("module."): value for name, value in state_dict.items()}
-    given = stgcn.from_reference(plain, num_partitions=len(model.layers[0].gcn.A))
+    if isinstance(model, stgcn.STGCN):
+        given = stgcn.from_reference(plain, num_partitions=len(model.layers[0].gcn.A))
+    elif isinstance(model, msg3d.MSG3D):
+        given = msg3d.from_reference(plain, model)
+    else:
+        raise ValueError(f"no published weights are known for {type(model).__name__}")
     counters = {name for name in own if name.endswith("num_batches_tracked")}  # absent from files of old PyTorch
     missing = sorted(own.keys() - given.keys() - counters)
     unknown = sorted(given.keys() - own.keys())
