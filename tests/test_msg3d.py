@@ -6,7 +6,7 @@ from model_cases import clip, disturbed
 
 from lib import features, gradcam, models, skeletons
 from lib.clips import ClipSet
-from lib.models import msg3d
+from lib.models import msg3d, msg3d_weights, multiscale
 
 
 def links(skeleton):
@@ -77,14 +77,14 @@ def test_a_training_step_is_the_published_networks(layout, T, windows):
         losses.append(net(x).square().sum())
         losses[-1].backward()
     torch.testing.assert_close(losses[1], losses[0], rtol=1e-6, atol=0)
-    gradients = msg3d.from_reference({name: p.grad for name, p in published.named_parameters()}, ours)
+    gradients = msg3d_weights.from_reference({name: p.grad for name, p in published.named_parameters()}, ours)
     own = dict(ours.named_parameters())
     assert gradients.keys() == own.keys()
     for name, gradient in gradients.items():
         # adjacencies are rounded to float32 by two ways of normalising, which leaves 1e-7 of difference
         atol = 1e-5 * float(gradient.abs().max()) + 1e-7
         torch.testing.assert_close(own[name].grad, gradient, rtol=1e-4, atol=atol, msg=lambda m, n=name: f"{n}: {m}")
-    statistics = msg3d.from_reference(published.state_dict(), ours)
+    statistics = msg3d_weights.from_reference(published.state_dict(), ours)
     for name, value in ours.state_dict().items():
         torch.testing.assert_close(value, statistics[name], rtol=1e-5, atol=1e-6)
 
@@ -152,26 +152,26 @@ def test_scales_of_windows_are_the_published_ones(window_size):
 @pytest.mark.parametrize(("T", "stride"), [(1, 1), (3, 1), (7, 2), (10, 2), (10, 1)])
 def test_taps_are_frames_before_at_and_after(T, stride):
     x = torch.randn(2, T, 3, 8, dtype=torch.float64, requires_grad=True)
-    taps = msg3d._Taps.apply(x, stride)
+    taps = multiscale._Taps.apply(x, stride)
     for t in range(taps.shape[1]):
-        for d, dilation in enumerate(msg3d.DILATIONS):
+        for d, dilation in enumerate(multiscale.DILATIONS):
             for tap, frame in enumerate((t * stride - dilation, t * stride, t * stride + dilation)):
                 expected = x[:, frame, :, 2 * d : 2 * d + 2] if 0 <= frame < T else torch.zeros(2, 3, 2).double()
                 torch.testing.assert_close(taps[:, t, :, d, tap], expected)
-    assert torch.autograd.gradcheck(lambda x: msg3d._Taps.apply(x, stride), (x,))
-    assert torch.autograd.gradgradcheck(lambda x: msg3d._Taps.apply(x, stride), (x,))
+    assert torch.autograd.gradcheck(lambda x: multiscale._Taps.apply(x, stride), (x,))
+    assert torch.autograd.gradgradcheck(lambda x: multiscale._Taps.apply(x, stride), (x,))
 
 
 def test_normalisation_in_training_is_pytorchs_but_accurate():
     x = torch.randn(40, 30, 25, 4, generator=torch.Generator().manual_seed(0)).relu() + 0.3
     ours, exact = msg3d.layers.MaskedBatchNorm(4), torch.nn.BatchNorm2d(4).double()
-    found, expected = msg3d._normalise(ours, x, None), exact(x.double().permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    found, expected = multiscale.normalise(ours, x, None), exact(x.double().permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
     torch.testing.assert_close(found, expected.float(), rtol=1e-5, atol=1e-6)
     for name in ("running_mean", "running_var", "num_batches_tracked"):
         torch.testing.assert_close(getattr(ours, name), getattr(exact, name).to(getattr(ours, name).dtype))
     inputs = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in ((2, 3, 2, 3), (3,), (3,))]
-    assert torch.autograd.gradcheck(lambda *args: msg3d._TrainingNorm.apply(*args, 1e-5)[0], inputs)
-    assert torch.autograd.gradgradcheck(lambda *args: msg3d._TrainingNorm.apply(*args, 1e-5)[0], inputs)
+    assert torch.autograd.gradcheck(lambda *args: multiscale._TrainingNorm.apply(*args, 1e-5)[0], inputs)
+    assert torch.autograd.gradgradcheck(lambda *args: multiscale._TrainingNorm.apply(*args, 1e-5)[0], inputs)
 
 
 @pytest.mark.parametrize(("P", "T"), [(1, 3), (4, 9)])  # fewer and more frames than oneDNN needs
@@ -180,7 +180,7 @@ def test_wide_channels_are_mixed_as_by_a_linear_layer(P, T):
     x, weight, bias = (torch.randn(shape, generator=generator) for shape in ((P, T, 20, 96), (72, 96), (72,)))
     x = x.permute(0, 1, 3, 2).contiguous().permute(0, 1, 3, 2)  # any strides will do
     arguments = [tensor.requires_grad_() for tensor in (x, weight, bias)]
-    found, expected = msg3d._pointwise(*arguments), torch.nn.functional.linear(*arguments)
+    found, expected = multiscale._pointwise(*arguments), torch.nn.functional.linear(*arguments)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     slope = torch.randn(expected.shape, generator=generator)
     for a, b in zip(*(torch.autograd.grad(y, arguments, slope) for y in (found, expected)), strict=True):

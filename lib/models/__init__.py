@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lib import skeletons
-from lib.models import msg3d, stgcn
+from lib.models import msg3d, msg3d_weights, stgcn
 from lib.skeletons import Skeleton
 
 MODELS = {"msg3d": msg3d.MSG3D, "stgcn": stgcn.STGCN}
@@ -56,7 +56,7 @@ def load_reference(model: nn.Module, state_dict: Mapping[str, torch.Tensor]) -> 
     if isinstance(model, stgcn.STGCN):
         given = stgcn.from_reference(plain, num_partitions=len(model.layers[0].gcn.A))
     elif isinstance(model, msg3d.MSG3D):
-        given = msg3d.from_reference(plain, model)
+        given = msg3d_weights.from_reference(plain, model)
     else:
         raise ValueError(f"no published weights are known for {type(model).__name__}")
     counters = {name for name in own if name.endswith("num_batches_tracked")}  # absent from files of old PyTorch
