@@ -33,7 +33,6 @@ epochs: int | None = None  # passes over the training clips; None: the dataset's
 width: float | None = None  # channels as a share of the published 64, 128, 256; None: the recipe's
 precision: str | None = None  # float32 or bfloat16; None: the recipe's
 num_frames: int | None = None  # every clip stretched to this; None: the recipe's
-align: bool | None = None  # turn bodies to face the camera; None: the recipe's
 turn: float | None = None  # degrees, random turns within +-; None: the recipe's
 optimizer: str | None = None  # sgd or adamw; None: the recipe's, as for the four below
 learning_rate: float | None = None  # peak, after warm-up
@@ -50,7 +49,7 @@ protocol: str | None = None  # how splits are made; "selection" keeps to trainin
 # and on the synthetic set turned about the vertical until the body faces the camera (`transforms.align`).
 
 # %% tags=["nbval-check-output"]
-changes = {"num_frames": num_frames, "align": align, "turn": turn, "batch_size": batch_size, "dropout": dropout}
+changes = {"num_frames": num_frames, "turn": turn, "batch_size": batch_size, "dropout": dropout}
 changes |= {"optimizer": optimizer, "learning_rate": learning_rate, "weight_decay": weight_decay}
 recipe = recipes.get(dataset, epochs=epochs, width=width, precision=precision, **changes)
 limit = num_clips if dataset == "synthetic" else None
