@@ -251,6 +251,7 @@ told.unstack(["distractors", "truth"]).swaplevel(0, 2, axis=1).sort_index(axis=1
 # %%
 rivals = ["motion energy", "random"]
 parts = planted.groupby(["distractors", "truth"])
+parts = [(key, part) for key, part in parts if part["seed"].nunique() > 1]
 gaps = {key: trust.gaps_of_best(part, model.layer_names, rivals) for key, part in parts}
 pd.concat(gaps, names=["distractors", "truth"]).round(3) if gaps else pd.DataFrame()
 
