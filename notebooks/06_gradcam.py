@@ -265,7 +265,7 @@ pd.concat(gaps, names=["distractors", "truth"]).round(3) if gaps else pd.DataFra
 # %%
 if clips.truth is not None:
     calm, target = attribution.still(batch), torch.as_tensor(predicted)
-    decisive = np.zeros(batch.x.shape[-1:-3:-1] + (len(clips),), bool)  # (M, V, N)
+    decisive = np.zeros((*batch.x.shape[-1:-3:-1], len(clips)), bool)  # (M, V, N)
     for n, clip in enumerate(clips):
         decisive[: clip.truth.shape[1], :, n] = clip.truth.any(axis=0)
     need = attribution.occlusion(model, batch, target).sum(axis=2).transpose(1, 2, 0)
