@@ -188,8 +188,9 @@ table = faithfulness.measure(model, clips, explain, rng=rng, progress=True, **ef
 means = table.groupby(["method", "measure"], sort=False)["value"].agg(["mean", "sem", "count"]).reset_index()
 means = means.rename(columns={"mean": "value"})
 means = means.assign(low=means["value"] - 1.96 * means["sem"], high=means["value"] + 1.96 * means["sem"])
-runs.save_table("gradcam_trust", means.assign(split=split))
-means.pivot(index="method", columns="measure", values="value").round(3).loc[table["method"].unique()]
+wide = means.pivot(index="method", columns="measure", values="value").loc[table["method"].unique()]
+runs.save_table("gradcam_trust", wide.assign(split=split))
+wide.round(3)
 
 # %%
 #| label: fig-deletion
@@ -236,7 +237,9 @@ runs.save_table("gradcam_gap", pd.DataFrame(rows)).round(3)
 
 # %%
 stored = runs.studies()
-full = stored.get("gradcam_trust", pd.DataFrame(columns=["dataset", "seed", "method", "measure", "value"]))
+full = stored.get("gradcam_trust", pd.DataFrame(columns=["dataset", "seed", "method"]))
+measures = full.filter(regex="^(deletion|insertion|truth) |^pg[iu]$").columns
+full = full.melt(full.columns.difference(measures), measures, "measure").dropna(subset="value")
 planted = full[(full["dataset"] == "synthetic") & full["measure"].isin(["truth joints", "truth frames", "truth pointing"])]
 planted = planted.assign(truth=planted["measure"].str.removeprefix("truth "))
 planted = planted[planted["num_explained"] == 48] if len(planted) else planted.assign(distractors=None)

@@ -194,7 +194,8 @@ def labels_and_captions_its_figures(page):
                 yield f"cell {i}: a cell that draws needs '#| {option}...'"
 
 
-# What authors leave where text is to come; a published page must hold none of it.
+# Pages are drafted around runs that take hours, with such a word where a finding will stand. This looks at prose and
+# code of every page, so that none is published with the word still there; the linter would see marked comments alone.
 UNWRITTEN = re.compile(r"\b(TODO|FIXME|FINDING|TBD)\b")
 
 
