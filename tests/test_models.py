@@ -64,47 +64,6 @@ def test_weights_that_do_not_fit_are_named(change, message):
         models.load_reference(models.build("stgcn", num_classes=5, skeleton="kinect20"), state)
 
 
-@pytest.mark.parametrize("T", [1, 2, 7, 64, 300])
-@pytest.mark.parametrize("M", [1, 2, 3])
-def test_any_length_and_number_of_persons(small, T, M):
-    with torch.no_grad():
-        logits = small(clip(T, M))
-    assert logits.shape == (1, 5)
-    assert torch.isfinite(logits).all()
-
-
-@pytest.mark.parametrize(("T", "padded"), [(1, 2), (1, 40), (7, 8), (13, 40), (32, 33)])
-def test_padding_never_counts(small, T, padded):
-    x = clip(T, 1)
-    longer = torch.randn(1, 3, padded, 20, 1)  # what stands in padded frames must not matter
-    longer[:, :, :T] = x
-    with torch.no_grad():
-        torch.testing.assert_close(small(longer, torch.tensor([T])), small(x), rtol=1e-4, atol=1e-5)
-
-
-def test_absent_persons_never_count(small):
-    x = clip(9, 3)
-    present = torch.tensor([[True, False, True]])
-    with torch.no_grad():
-        torch.testing.assert_close(small(x, None, present), small(x[..., [0, 2]]), rtol=1e-4, atol=1e-5)
-
-
-def test_persons_may_trade_places(small):
-    x = clip(9, 3)
-    with torch.no_grad():
-        torch.testing.assert_close(small(x), small(x.flip(4)), rtol=1e-4, atol=1e-5)
-
-
-def test_clips_of_a_batch_do_not_see_each_other(small):
-    x = torch.cat([clip(16, 2, seed) for seed in range(3)])
-    lengths, present = torch.tensor([16, 5, 9]), torch.tensor([[1, 1], [1, 0], [0, 1]], dtype=torch.bool)
-    with torch.no_grad():
-        together = small(x, lengths, present)
-        for n in range(3):
-            alone = small(x[n : n + 1, :, : lengths[n]][..., present[n]])
-            torch.testing.assert_close(together[n : n + 1], alone, rtol=1e-4, atol=1e-5)
-
-
 def test_renamed_joints_give_the_same_logits():
     skeleton = skeletons.get("kinect20")
     order = np.random.default_rng(0).permutation(20)  # new joint i is old joint order[i]
@@ -197,57 +156,3 @@ def test_errors_say_what_was_found_and_needed(call, message):
 def test_a_clip_without_anyone_present_is_refused(small):
     with pytest.raises(ValueError, match=r"clips \[1\] of the batch have no present person"):
         small(torch.zeros(2, 3, 4, 20, 1), None, torch.tensor([[True], [False]]))
-
-
-# --- streams --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("stream", layers.STREAMS)
-def test_streams_are_those_of_the_transforms_whatever_the_padding(rng, stream):
-    from lib import transforms
-    from lib.clips import ClipSet
-
-    arrays = [rng.normal(size=(length, 20, 3)) for length in (9, 4, 1)]
-    clips = ClipSet.from_arrays(arrays, [0, 1, 2], "kinect20", class_names=["a", "b", "c"])
-    batch = clips.batch([0, 1, 2])
-    found = layers.as_stream(batch.x, stream, torch.as_tensor(clips.skeleton.parents), batch.lengths)
-    steps = [transforms.bones] if stream.startswith("bone") else []
-    steps += [transforms.motion] if stream.endswith("motion") else []
-    wanted = clips.map(*steps).batch([0, 1, 2]).x if steps else batch.x
-    torch.testing.assert_close(found, wanted)
-
-
-def test_without_lengths_every_frame_is_true():
-    x = torch.arange(5.0).square().view(1, 1, 5, 1, 1)
-    found = layers.as_stream(x, "joint_motion", torch.zeros(1, dtype=torch.long), None)
-    assert found.flatten().tolist() == [1, 3, 5, 7, 0]
-
-
-def test_a_network_of_another_stream_has_the_same_weights_and_says_so(small):
-    other = models.build("stgcn", num_classes=5, skeleton="kinect20", width=0.25, stream="bone_motion")
-    assert other.state_dict().keys() == small.state_dict().keys()
-    assert "stream='bone_motion'" in repr(other)
-    assert "stream" not in repr(small)
-    with pytest.raises(ValueError, match=r"stream='velocity'; choose one of \['joint', 'bone',"):
-        models.build("stgcn", num_classes=5, skeleton="kinect20", stream="velocity")
-
-
-def test_fusion_is_the_weighted_mean_of_log_probabilities(small):
-    from lib.models.fusion import Fusion
-
-    other = disturbed(models.build("stgcn", num_classes=5, skeleton="kinect20", width=0.25, stream="bone"), seed=4)
-    x = clip(12, 1)
-    one, two = small(x).log_softmax(1), other(x).log_softmax(1)
-    fused = Fusion({"joint": small, "bone": other}, {"joint": 3, "bone": 1})
-    torch.testing.assert_close(fused(x), 0.75 * one + 0.25 * two)
-    torch.testing.assert_close(Fusion({"joint": small, "bone": other})(x), (one + two) / 2)
-    assert fused.layer_names[0] == "networks.joint.layers.0"
-    assert len(fused.layer_names) == 20
-
-
-@pytest.mark.parametrize("weights", [{"a": 1.0, "b": 1.0}, {"a": -1.0}, {}])
-def test_fusion_refuses_weights_that_do_not_fit(small, weights):
-    from lib.models.fusion import Fusion
-
-    with pytest.raises(ValueError, match="needed a positive weight for each network"):
-        Fusion({"a": small}, weights)

@@ -6,7 +6,7 @@ from model_cases import clip, disturbed
 
 from lib import features, gradcam, models, skeletons
 from lib.clips import ClipSet
-from lib.models import msg3d, msg3d_weights, multiscale
+from lib.models import msg3d_weights
 
 
 def links(skeleton):
@@ -146,47 +146,6 @@ def test_scales_of_windows_are_the_published_ones(window_size):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-# --- its pieces -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("T", "stride"), [(1, 1), (3, 1), (7, 2), (10, 2), (10, 1)])
-def test_taps_are_frames_before_at_and_after(T, stride):
-    x = torch.randn(2, T, 3, 8, dtype=torch.float64, requires_grad=True)
-    taps = multiscale._Taps.apply(x, stride)
-    for t in range(taps.shape[1]):
-        for d, dilation in enumerate(multiscale.DILATIONS):
-            for tap, frame in enumerate((t * stride - dilation, t * stride, t * stride + dilation)):
-                expected = x[:, frame, :, 2 * d : 2 * d + 2] if 0 <= frame < T else torch.zeros(2, 3, 2).double()
-                torch.testing.assert_close(taps[:, t, :, d, tap], expected)
-    assert torch.autograd.gradcheck(lambda x: multiscale._Taps.apply(x, stride), (x,))
-    assert torch.autograd.gradgradcheck(lambda x: multiscale._Taps.apply(x, stride), (x,))
-
-
-def test_normalisation_in_training_is_pytorchs_but_accurate():
-    x = torch.randn(40, 30, 25, 4, generator=torch.Generator().manual_seed(0)).relu() + 0.3
-    ours, exact = msg3d.layers.MaskedBatchNorm(4), torch.nn.BatchNorm2d(4).double()
-    found, expected = multiscale.normalise(ours, x, None), exact(x.double().permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-    torch.testing.assert_close(found, expected.float(), rtol=1e-5, atol=1e-6)
-    for name in ("running_mean", "running_var", "num_batches_tracked"):
-        torch.testing.assert_close(getattr(ours, name), getattr(exact, name).to(getattr(ours, name).dtype))
-    inputs = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in ((2, 3, 2, 3), (3,), (3,))]
-    assert torch.autograd.gradcheck(lambda *args: multiscale._TrainingNorm.apply(*args, 1e-5)[0], inputs)
-    assert torch.autograd.gradgradcheck(lambda *args: multiscale._TrainingNorm.apply(*args, 1e-5)[0], inputs)
-
-
-@pytest.mark.parametrize(("P", "T"), [(1, 3), (4, 9)])  # fewer and more frames than oneDNN needs
-def test_wide_channels_are_mixed_as_by_a_linear_layer(P, T):
-    generator = torch.Generator().manual_seed(0)
-    x, weight, bias = (torch.randn(shape, generator=generator) for shape in ((P, T, 20, 96), (72, 96), (72,)))
-    x = x.permute(0, 1, 3, 2).contiguous().permute(0, 1, 3, 2)  # any strides will do
-    arguments = [tensor.requires_grad_() for tensor in (x, weight, bias)]
-    found, expected = multiscale._pointwise(*arguments), torch.nn.functional.linear(*arguments)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-    slope = torch.randn(expected.shape, generator=generator)
-    for a, b in zip(*(torch.autograd.grad(y, arguments, slope) for y in (found, expected)), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-3)  # sums of up to 720 products
-
-
 def test_sixteen_bits_give_nearly_the_same_gradients(small):
     x = clip(12, 2)
     slopes = []
@@ -204,47 +163,6 @@ def test_sixteen_bits_give_nearly_the_same_gradients(small):
 
 
 # --- padding, persons, clips ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("T", [1, 2, 7, 64])
-@pytest.mark.parametrize("M", [1, 3])
-def test_any_length_and_number_of_persons(small, T, M):
-    with torch.no_grad():
-        logits = small(clip(T, M))
-    assert logits.shape == (1, 5)
-    assert torch.isfinite(logits).all()
-
-
-@pytest.mark.parametrize(("T", "padded"), [(1, 2), (1, 40), (7, 8), (13, 40), (32, 33)])
-def test_padding_never_counts(small, T, padded):
-    x = clip(T, 1)
-    longer = torch.randn(1, 3, padded, 20, 1)  # what stands in padded frames must not matter
-    longer[:, :, :T] = x
-    with torch.no_grad():
-        torch.testing.assert_close(small(longer, torch.tensor([T])), small(x), rtol=1e-4, atol=1e-5)
-
-
-def test_absent_persons_never_count(small):
-    x = clip(9, 3)
-    present = torch.tensor([[True, False, True]])
-    with torch.no_grad():
-        torch.testing.assert_close(small(x, None, present), small(x[..., [0, 2]]), rtol=1e-4, atol=1e-5)
-
-
-def test_persons_may_trade_places(small):
-    x = clip(9, 3)
-    with torch.no_grad():
-        torch.testing.assert_close(small(x), small(x.flip(4)), rtol=1e-4, atol=1e-5)
-
-
-def test_clips_of_a_batch_do_not_see_each_other(small):
-    x = torch.cat([clip(16, 2, seed) for seed in range(3)])
-    lengths, present = torch.tensor([16, 5, 9]), torch.tensor([[1, 1], [1, 0], [0, 1]], dtype=torch.bool)
-    with torch.no_grad():
-        together = small(x, lengths, present)
-        for n in range(3):
-            alone = small(x[n : n + 1, :, : lengths[n]][..., present[n]])
-            torch.testing.assert_close(together[n : n + 1], alone, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("num_persons", [None, 3])

@@ -1,12 +1,12 @@
 """MS-G3D (Liu, Zhang, Chen, Wang, Ouyang; CVPR 2020): graphs of many scales, over joints and over windows of frames."""
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from lib.models import layers
 from lib.models.multiscale import G3D, NUM_BRANCHES, ScaleConv, TemporalConv, hide, normalise
+from lib.models.network import SkeletonNetwork
 from lib.skeletons import Skeleton
 
 CHANNELS = 96  # of the first block; twice and four times as many in the others
@@ -60,7 +60,7 @@ class STGCBlock(nn.Module):
         return self.after(F.relu_(y), mask_out, mask_out).permute(0, 3, 1, 2)
 
 
-class MSG3D(nn.Module):
+class MSG3D(SkeletonNetwork):
     """MS-G3D for any skeleton, any number of frames and persons.
 
     Parameters
@@ -116,92 +116,52 @@ class MSG3D(nn.Module):
         stream: str = "joint",
         num_persons: int | None = None,
     ):
-        super().__init__()
-        if pooling not in ("masked", "mean"):
-            raise ValueError(f"pooling={pooling!r}; choose 'masked' or 'mean'")
-        if num_classes < 1 or in_channels < 1 or width <= 0:
-            raise ValueError(
-                f"num_classes={num_classes}, in_channels={in_channels}, width={width}; needed positive ones"
-            )
+        super().__init__(
+            num_classes, skeleton, in_channels=in_channels, width=width, dropout=dropout, pooling=pooling, stream=stream
+        )
         if num_gcn_scales < 1 or num_g3d_scales < 1:
             raise ValueError(f"num_gcn_scales={num_gcn_scales}, num_g3d_scales={num_g3d_scales}; needed at least 1")
         if not window_sizes or any(size < 1 or size % 2 == 0 for size in window_sizes):
             raise ValueError(f"window_sizes={window_sizes}; needed odd numbers of frames, at least one")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout={dropout}, needed in [0, 1)")
-        if stream not in layers.STREAMS:
-            raise ValueError(f"stream={stream!r}; choose one of {list(layers.STREAMS)}")
         if num_persons is not None and num_persons < 1:
             raise ValueError(f"num_persons={num_persons}; needed None or at least 1")
-        self.pooling, self.stream = pooling, stream
-        self.in_channels, self.num_joints, self.num_persons = in_channels, len(skeleton), num_persons
-        self.register_buffer("parents", torch.as_tensor(np.array(skeleton.parents)), persistent=False)
+        self.num_persons = num_persons
         self.input_norms = nn.ModuleList(
             layers.MaskedBatchNorm(self.num_joints * in_channels) for _ in range(num_persons or 1)
         )
         first = NUM_BRANCHES * max(1, round(CHANNELS * width / NUM_BRANCHES))
         plan = ((in_channels, first, first), (first, first, 2 * first), (2 * first, 2 * first, 4 * first))
         scales = (num_gcn_scales, num_g3d_scales)
-        self.layers = nn.ModuleList(
+        blocks = [
             STGCBlock(*channels, skeleton, scales, tuple(window_sizes), stride, grow=index == 0)
             for index, (channels, stride) in enumerate(zip(plan, STRIDES, strict=True))
-        )
+        ]
+        self._stack(blocks, STRIDES)
         self.dropout = layers.Dropout(dropout)
         self.classifier = nn.Linear(4 * first, num_classes)
-        self.layer_names = tuple(f"layers.{index}" for index in range(len(STRIDES)))
-        strides = torch.tensor(STRIDES).cumprod(0).tolist()
-        self.layer_strides = dict(zip(self.layer_names, strides, strict=True))
-
-    def extra_repr(self) -> str:
-        """Name what the weights do not tell; checkpoints compare it."""
-        return f"pooling={self.pooling!r}" + (f", stream={self.stream!r}" if self.stream != "joint" else "")
 
     def forward(
         self, x: torch.Tensor, lengths: torch.Tensor | None = None, present: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Logits (N, classes) from x (N, C, T, V, M), true lengths (N,) and present persons (N, M)."""
-        if x.ndim != 5 or x.shape[1] != self.in_channels or x.shape[3] != self.num_joints or 0 in x.shape:
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}, needed (N, C={self.in_channels}, T >= 1, V={self.num_joints}, M >= 1)"
-            )
-        N, _, T, _, M = x.shape
-        if self.num_persons is not None and self.num_persons < M:
-            raise ValueError(f"x has M={M} person slots, this network num_persons={self.num_persons}")
-        x = layers.as_stream(x, self.stream, self.parents, lengths)
-        x = x.permute(0, 4, 2, 3, 1)  # (N, M, T, V, C)
-        if present is None or self.pooling == "mean":
-            present = x.new_ones(N, M, dtype=torch.bool)
-        if lengths is None or self.pooling == "mean":
-            lengths = torch.full((N,), T, device=x.device)
-        if not bool(present.any(dim=1).all()):
-            empty = (~present.any(dim=1)).nonzero().flatten().tolist()
-            raise ValueError(f"clips {empty} of the batch have no present person; leave them out")
-        x = x[present]  # (P, T, V, C)
-        clip_of, slot_of = present.nonzero().unbind(1)
-        person_lengths = lengths[clip_of]
+        if self.num_persons is not None and x.ndim == 5 and self.num_persons < x.shape[4]:
+            raise ValueError(f"x has M={x.shape[4]} person slots, this network num_persons={self.num_persons}")
+        return super().forward(x, lengths, present)
 
-        mask = layers.frame_mask(person_lengths, T)
-        x = self._normalised_input(x, slot_of, mask).permute(0, 3, 1, 2)  # (P, C, T, V)
-        for block, stride in zip(self.layers, self.layer_strides.values(), strict=True):
-            frames_out = -(-T // stride)
-            mask_out = (
-                None if mask is None else layers.frame_mask(layers.strided_lengths(person_lengths, stride), frames_out)
-            )
-            x = block(x, mask, mask_out)
-            mask = mask_out
-        pooled = layers.average_persons(layers.pool(x, mask), clip_of, N)
+    def _classified(self, pooled: torch.Tensor) -> torch.Tensor:
         return self.classifier(self.dropout(pooled))
 
-    def _normalised_input(self, x: torch.Tensor, slot_of: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """Normalise every joint's coordinates (P, T, V, C), over all persons or slot by slot."""
-        P, T, V, C = x.shape
-        x = x.reshape(P, T, 1, V * C)
+    def _normalised(self, x: torch.Tensor, slot_of: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """Normalise every joint's coordinates, over all persons or slot by slot."""
+        P, C, T, V = x.shape
+        x = x.permute(0, 2, 3, 1).reshape(P, T, 1, V * C)
         if len(self.input_norms) == 1:
-            return normalise(self.input_norms[0], x, mask).reshape(P, T, V, C)
-        y = torch.empty_like(x)
-        for slot, norm in enumerate(self.input_norms):
-            here = (slot_of == slot).nonzero().flatten()
-            if len(here):
-                part = normalise(norm, x[here], None if mask is None else mask[here])
-                y = y.index_copy(0, here, part)
-        return y.view(P, T, V, C)
+            y = normalise(self.input_norms[0], x, mask)
+        else:
+            y = torch.empty_like(x)
+            for slot, norm in enumerate(self.input_norms):
+                here = (slot_of == slot).nonzero().flatten()
+                if len(here):
+                    part = normalise(norm, x[here], None if mask is None else mask[here])
+                    y = y.index_copy(0, here, part)
+        return y.reshape(P, T, V, C).permute(0, 3, 1, 2)

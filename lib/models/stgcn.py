@@ -1,11 +1,11 @@
 """ST-GCN (Yan, Xiong, Lin; AAAI 2018): ten spatio-temporal graph convolution layers."""
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from lib.models import layers
+from lib.models.network import SkeletonNetwork
 from lib.skeletons import Skeleton
 
 PLAN = ((64, 1), (64, 1), (64, 1), (64, 1), (128, 2), (128, 1), (128, 1), (256, 2), (256, 1), (256, 1))
@@ -52,7 +52,7 @@ class STGCNBlock(nn.Module):
         return F.relu(y)
 
 
-class STGCN(nn.Module):
+class STGCN(SkeletonNetwork):
     """ST-GCN for any skeleton, any number of frames and persons.
 
     Parameters
@@ -94,21 +94,9 @@ class STGCN(nn.Module):
         pooling: str = "masked",
         stream: str = "joint",
     ):
-        super().__init__()
-        if pooling not in ("masked", "mean"):
-            raise ValueError(f"pooling={pooling!r}; choose 'masked' or 'mean'")
-        if num_classes < 1 or in_channels < 1 or width <= 0:
-            raise ValueError(
-                f"num_classes={num_classes}, in_channels={in_channels}, width={width}; needed positive ones"
-            )
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout={dropout}, needed in [0, 1)")
-        if stream not in layers.STREAMS:
-            raise ValueError(f"stream={stream!r}; choose one of {list(layers.STREAMS)}")
-        self.pooling, self.stream = pooling, stream
-        self.register_buffer("parents", torch.as_tensor(np.array(skeleton.parents)), persistent=False)
-        self.in_channels = in_channels
-        self.num_joints = len(skeleton)
+        super().__init__(
+            num_classes, skeleton, in_channels=in_channels, width=width, dropout=dropout, pooling=pooling, stream=stream
+        )
         adjacency = torch.tensor(skeleton.adjacency(strategy, max_hop=max_hop), dtype=torch.float32)
         self.input_norm = layers.MaskedBatchNorm(self.num_joints * in_channels)
         blocks, channels = [], in_channels
@@ -117,49 +105,13 @@ class STGCN(nn.Module):
             rate = 0.0 if index == 0 else dropout
             blocks.append(STGCNBlock(channels, out_channels, adjacency, stride, rate, residual=index > 0))
             channels = out_channels
-        self.layers = nn.ModuleList(blocks)
+        self._stack(blocks, tuple(stride for _, stride in PLAN))
         self.classifier = nn.Linear(channels, num_classes)
-        self.layer_names = tuple(f"layers.{index}" for index in range(len(PLAN)))
-        strides = torch.tensor([stride for _, stride in PLAN]).cumprod(0).tolist()
-        self.layer_strides = dict(zip(self.layer_names, strides, strict=True))
 
-    def extra_repr(self) -> str:
-        """Name what the weights do not tell; checkpoints compare it."""
-        return f"pooling={self.pooling!r}" + (f", stream={self.stream!r}" if self.stream != "joint" else "")
-
-    def forward(
-        self, x: torch.Tensor, lengths: torch.Tensor | None = None, present: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Logits (N, classes) from x (N, C, T, V, M), true lengths (N,) and present persons (N, M)."""
-        if x.ndim != 5 or x.shape[1] != self.in_channels or x.shape[3] != self.num_joints or 0 in x.shape:
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}, needed (N, C={self.in_channels}, T >= 1, V={self.num_joints}, M >= 1)"
-            )
-        N, C, T, V, M = x.shape
-        x = layers.as_stream(x, self.stream, self.parents, lengths)
-        x = x.permute(0, 4, 1, 2, 3)  # (N, M, C, T, V)
-        if present is None or self.pooling == "mean":
-            present = x.new_ones(N, M, dtype=torch.bool)
-        if lengths is None or self.pooling == "mean":
-            lengths = torch.full((N,), T, device=x.device)
-        if not bool(present.any(dim=1).all()):
-            empty = (~present.any(dim=1)).nonzero().flatten().tolist()
-            raise ValueError(f"clips {empty} of the batch have no present person; leave them out")
-        x = x[present]  # (P, C, T, V)
-        clip_of = present.nonzero()[:, 0]
-        person_lengths = lengths[clip_of]
-
-        mask = layers.frame_mask(person_lengths, T)
-        x = x.permute(0, 3, 1, 2).reshape(len(x), V * C, T, 1)  # (P, VC, T, 1)
-        x = self.input_norm(x, mask).view(len(x), V, C, T).permute(0, 2, 3, 1)  # (P, C, T, V)
-        for block, stride in zip(self.layers, self.layer_strides.values(), strict=True):
-            frames_out = -(-T // stride)
-            mask_out = (
-                None if mask is None else layers.frame_mask(layers.strided_lengths(person_lengths, stride), frames_out)
-            )
-            x = block(x, mask, mask_out)
-            mask = mask_out
-        return self.classifier(layers.average_persons(layers.pool(x, mask), clip_of, N))
+    def _normalised(self, x: torch.Tensor, slot_of: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        P, C, T, V = x.shape
+        x = x.permute(0, 3, 1, 2).reshape(P, V * C, T, 1)
+        return self.input_norm(x, mask).view(P, V, C, T).permute(0, 2, 3, 1)
 
 
 def from_reference(state: dict[str, torch.Tensor], num_partitions: int) -> dict[str, torch.Tensor]:
