@@ -1,12 +1,10 @@
 """Training and evaluation: one configuration, one loop, checkpoints that go on bit for bit."""
 
-import hashlib
 import math
-import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from lib import scores, transforms
+from lib import checkpoints, scores, transforms
 from lib.clips import Batch, Clip, ClipSet, collate
 from lib.models.layers import evaluation_mode
 
@@ -110,7 +108,11 @@ def fit(
     config = config or TrainConfig()
     model.to(config.device)
     optimizer = _optimizer(model, config)
-    rows = _resume(model, optimizer, train, config, checkpoint) if checkpoint and Path(checkpoint).exists() else []
+    rows = (
+        checkpoints.resume(model, optimizer, train, config, checkpoint)
+        if checkpoint and Path(checkpoint).exists()
+        else []
+    )
     weight = _class_weights(train, config.device) if config.class_balanced else None
     steps = math.ceil(len(train) / config.batch_size)
     bar = tqdm(
@@ -150,7 +152,7 @@ def fit(
             rows.append(row)
             bar.set_postfix({key: f"{row[key]:.3f}" for key in ("loss", "accuracy")})
             if checkpoint:
-                _save(model, optimizer, train, config, rows, Path(checkpoint))
+                checkpoints.save(model, optimizer, train, config, rows, Path(checkpoint))
     if validation is not None and "validation_accuracy" not in rows[-1]:  # it was finished without
         rows[-1] = rows[-1] | {"validation_accuracy": evaluate(model, validation, config=config).top1}
     return History(pd.DataFrame(rows))
@@ -271,67 +273,3 @@ def _modes_restored(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
-
-
-def _identity(model: nn.Module, train: ClipSet, config: TrainConfig) -> dict[str, str]:
-    """Collect what a checkpoint must agree with before training may go on from it."""
-    config_text = {f.name: str(getattr(config, f.name)) for f in fields(config) if f.name != "device"}
-    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    structure = hashlib.sha256(f"{model!r} {shapes}".encode())
-    for name, value in model.named_buffers():
-        if name.rpartition(".")[2] in ("A", "parents"):
-            structure.update(value.cpu().numpy().tobytes())
-    return config_text | {
-        "model": f"{type(model).__name__} {structure.hexdigest()[:16]}",
-        "clips": train.digest(),
-    }
-
-
-def _save(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    train: ClipSet,
-    config: TrainConfig,
-    rows: list[dict],
-    checkpoint: Path,
-) -> None:
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    partial = checkpoint.with_name(f".{checkpoint.name}.{os.getpid()}")
-    state = {
-        "identity": _identity(model, train, config),
-        "config": asdict(config),
-        "rows": rows,
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-    }
-    try:
-        torch.save(state, partial)
-        partial.replace(checkpoint)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _resume(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    train: ClipSet,
-    config: TrainConfig,
-    checkpoint: str | Path,
-) -> list[dict]:
-    try:
-        state = torch.load(checkpoint, map_location=config.device, weights_only=True)
-        found, rows, weights, steps = (state[name] for name in ("identity", "rows", "model", "optimizer"))
-        found = dict(found)
-    except Exception as error:  # torch raises pickle, zip, key and runtime errors on damaged files
-        raise ValueError(
-            f"{checkpoint}: not a checkpoint of training.fit ({error}); remove it to start again"
-        ) from error
-    wanted = _identity(model, train, config)
-    differs = [
-        f"{key}: {found.get(key)} there, {value} here" for key, value in wanted.items() if found.get(key) != value
-    ]
-    if differs:
-        raise ValueError(f"{checkpoint} was made by another training ({'; '.join(differs)}); use another file")
-    model.load_state_dict(weights)
-    optimizer.load_state_dict(steps)
-    return rows

@@ -63,14 +63,14 @@ def test_a_stopped_training_goes_on_bit_for_bit(clips, tmp_path, monkeypatch, st
     straight, stopped, resumed = network(), network(), network(seed=5)
     training.fit(straight, clips, config=config, progress=False)
 
-    original = training._save
+    original = training.checkpoints.save
 
     def save_then_stop(*arguments):
         original(*arguments)
         if len(arguments[4]) == stop_after:
             raise Stopped
 
-    monkeypatch.setattr(training, "_save", save_then_stop)
+    monkeypatch.setattr(training.checkpoints, "save", save_then_stop)
     with pytest.raises(Stopped):
         training.fit(stopped, clips, config=config, checkpoint=tmp_path / "net.pt", progress=False)
     monkeypatch.undo()

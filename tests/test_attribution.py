@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+import torch
+from faithfulness_cases import SKELETON, WRIST, Watcher, batch_of
+
+from lib import attribution, models
+
+
+def test_a_still_body_keeps_every_joints_mean_and_padding(rng):
+    batch = batch_of(rng)
+    calm = attribution.still(batch)
+    for n, length in enumerate(batch.lengths):
+        true = calm[n, :, :length]
+        torch.testing.assert_close(true, true[:, :1].expand_as(true))
+        torch.testing.assert_close(true[:, 0], batch.x[n, :, :length].mean(dim=1))
+        assert not calm[n, :, length:].any()
+
+
+def test_motion_energy_is_squared_speed(rng):
+    batch = batch_of(rng)
+    energy = attribution.motion_energy(batch)
+    step = batch.x[1, :, 3, 4, 1] - batch.x[1, :, 2, 4, 1]
+    assert energy[1, 1, 3, 4] == pytest.approx(float(step.square().sum()), rel=1e-5)
+    assert not energy[:, :, 0].any()
+    assert not energy[1, :, 7:].any()
+    assert not energy[2, 1].any()
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
+def test_methods_of_captum_find_the_only_joint_that_matters(rng, method):
+    batch = batch_of(rng)
+    found = getattr(attribution, method)(Watcher(), batch, torch.ones(3, dtype=torch.long))
+    assert found.shape == (3, 2, 12, 20)
+    strength = np.abs(found).sum(axis=2)
+    top = strength[:, 0].argsort(axis=1)[:, -2:]
+    assert (np.sort(top, axis=1) == sorted([WRIST, int(SKELETON.parents[WRIST])])).all()
+    assert not strength[:, 1].any()
+    assert not found[1, :, 7:].any()
+
+
+def test_methods_of_captum_on_a_network_leave_its_mode(rng):
+    net = models.build("stgcn", num_classes=2, skeleton=SKELETON, in_channels=3, width=0.125)
+    batch = batch_of(rng)
+    for method in (attribution.integrated_gradients, attribution.occlusion):
+        assert np.isfinite(method(net, batch, torch.zeros(3, dtype=torch.long))).all()
+    assert net.training
