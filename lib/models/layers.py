@@ -35,35 +35,6 @@ class MaskedBatchNorm(nn.BatchNorm2d):
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
 
-class GraphConv(nn.Module):
-    """Partitioned graph convolution with a learnable importance of every edge.
-
-    ``y[c, t, w] = sum_k sum_v A[k, v, w] importance[k, v, w] (weight[k] x)[c, t, v] + bias`` (Yan et al. 2018,
-    equation 10, with the bias of the released code, which is added before joints are mixed).
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, adjacency: torch.Tensor):
-        super().__init__()
-        num_partitions = len(adjacency)
-        self.register_buffer("A", adjacency)
-        self.importance = nn.Parameter(torch.ones_like(adjacency))
-        self.weight = nn.Parameter(torch.empty(num_partitions, out_channels, in_channels))
-        self.bias = nn.Parameter(torch.zeros(num_partitions, out_channels))
-        nn.init.normal_(self.weight, std=(2.0 / (num_partitions * out_channels)) ** 0.5)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(P, C, T, V) -> (P, C', T, V): joints first, then channels, both as matrix products."""
-        P, C, T, V = x.shape
-        A = self.A * self.importance
-        K = len(A)
-        spread = A.permute(2, 0, 1).reshape(V * K, V)  # row (w, k), column v
-        x = x.permute(0, 2, 3, 1).reshape(P * T, V, C)  # (PT, V, C)
-        x = torch.matmul(spread, x).view(P, T, V, K * C)  # (PT, VK, C) -> (P, T, V, KC)
-        mixed = F.linear(x, self.weight.permute(1, 0, 2).reshape(-1, K * C))
-        offset = torch.einsum("kvw,kc->wc", A, self.bias)
-        return (mixed + offset.to(mixed.dtype)).permute(0, 3, 1, 2)  # (P, C', T, V)
-
-
 class Dropout(nn.Dropout):
     """Elementwise dropout that draws one random byte per element instead of one float (CPU), with p in steps of 1/256.
 

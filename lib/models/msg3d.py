@@ -5,7 +5,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from lib.models import layers
-from lib.models.multiscale import G3D, NUM_BRANCHES, ScaleConv, TemporalConv, hide, normalise
+from lib.models.channels_last import hide, normalise
+from lib.models.multiscale import G3D, NUM_BRANCHES, ScaleConv, TemporalConv
 from lib.models.network import SkeletonNetwork
 from lib.skeletons import Skeleton
 

@@ -8,10 +8,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from lib.models import layers
+from lib.models.channels_last import hide, normalise, pointwise
 
 DILATIONS = (1, 2, 3, 4)
 NUM_BRANCHES = len(DILATIONS) + 2
-WIDE = 64  # channels from which a CPU mixes them as a convolution
 
 
 class _Taps(torch.autograd.Function):
@@ -50,76 +50,6 @@ class _Taps(torch.autograd.Function):
         return slope_x.flatten(3), None
 
 
-def _pointwise(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    """Mix the channels of x (P, T, V, C), as `F.linear` does.
-
-    On a CPU as a convolution, which is oneDNN's if 16 or more are in the batch: on a Zen 5 core this makes 200 billion
-    float32 operations per second in all three directions, where `F.linear`, which is MKL's, makes 100. Few channels
-    gain nothing, and PyTorch 2.13 corrupts memory in the convolution's backward pass for them (see `STGCNBlock`).
-    """
-    if x.is_cuda or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu") or min(weight.shape) < WIDE:
-        return F.linear(x, weight, bias)
-    P, T, V, C = x.shape
-    y = F.conv2d(x.reshape(P * T, V, 1, C).permute(0, 3, 1, 2), weight[:, :, None, None], bias)
-    return y.permute(0, 2, 3, 1).reshape(P, T, V, -1)
-
-
-class _TrainingNorm(torch.autograd.Function):
-    """Batch normalisation of x (P, T, V, C) by its own mean and variance, which are returned too.
-
-    PyTorch's own, on a CPU with channels last, adds up all rows one after the other in float32: at 160,000 rows its
-    variance is 1e-3 off, and at 6,400 logits are three times as far from float64 as the published network's.
-    """
-
-    @staticmethod
-    def _moments(x):
-        mean = x.mean(dim=(0, 1, 2))
-        centred = x - mean
-        return mean, centred.square().mean(dim=(0, 1, 2)), centred
-
-    @staticmethod
-    def forward(ctx, x, weight, bias, eps):
-        mean, variance, centred = _TrainingNorm._moments(x)
-        ctx.eps = eps
-        ctx.save_for_backward(x, weight, mean, variance)
-        ctx.mark_non_differentiable(mean, variance)
-        return centred.mul_(weight * torch.rsqrt(variance + eps)).add_(bias), mean, variance
-
-    @staticmethod
-    def backward(ctx, slope, *_):
-        x, weight, mean, variance = ctx.saved_tensors
-        if torch.is_grad_enabled():  # this slope will be differentiated: moments must know that they come from x
-            mean, variance, centred = _TrainingNorm._moments(x)
-        else:
-            centred = x - mean
-        deviation = torch.rsqrt(variance + ctx.eps)
-        slope_bias = slope.sum(dim=(0, 1, 2))
-        slope_weight = (slope * centred).sum(dim=(0, 1, 2)) * deviation
-        scale = weight * deviation
-        share = -scale * x.shape[3] / x.numel()
-        slope_x = torch.addcmul(share * slope_bias, slope, scale)
-        return torch.addcmul(slope_x, centred, share * slope_weight * deviation), slope_weight, slope_bias, None
-
-
-def normalise(norm: layers.MaskedBatchNorm, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Normalise x (P, T, V, C); channels stay last in memory."""
-    # sums of 16 bits are off by less than their rounding
-    if mask is not None or not norm.training or x.is_cuda or x.element_size() < 4:
-        return norm(x.permute(0, 3, 1, 2), mask).permute(0, 2, 3, 1)
-    y, mean, variance = _TrainingNorm.apply(x, norm.weight, norm.bias, norm.eps)
-    with torch.no_grad():
-        count = x.numel() // x.shape[3]
-        norm.running_mean.lerp_(mean, norm.momentum)
-        norm.running_var.lerp_(variance * (count / max(count - 1, 1)), norm.momentum)
-        norm.num_batches_tracked += 1
-    return y
-
-
-def hide(x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Zero the padded frames of x (P, T, V, C), which temporal kernels must not see."""
-    return x if mask is None else x * mask.permute(0, 2, 3, 1).to(x.dtype)
-
-
 class ScaleConv(nn.Module):
     """Graph convolution over K scales of hops, in every window of frames (sections 3.2 and 3.3, before the collapse).
 
@@ -151,7 +81,7 @@ class ScaleConv(nn.Module):
         A = (self.A + self.A_res).view(K, w, V, w, V)  # (scale, target frame and joint, source frame and joint)
         if self.mix_first:
             weight = self.mix.weight.unflatten(1, (K, C)).transpose(0, 1).flatten(0, 1)  # (KC', C)
-            y = _pointwise(x, weight).view(P, T, V * K, -1)
+            y = pointwise(x, weight).view(P, T, V * K, -1)
             kernel = A.permute(2, 1, 4, 0, 3).reshape(V * w, V * K, w, 1)
             if w == self.stride == 1:
                 y = torch.bmm(kernel.flatten(1).expand(P * T, -1, -1), y.flatten(0, 1)).unflatten(0, (P, T))
@@ -163,7 +93,7 @@ class ScaleConv(nn.Module):
         x = F.pad(x, (0, 0, 0, 0, w // 2, w // 2)).unfold(1, w, self.stride)  # (P, T', V, C, w)
         x = x.permute(0, 1, 3, 4, 2).reshape(-1, w * V) @ A  # (PT'C, VwK)
         x = x.view(P, -1, C, V * w, K).permute(0, 1, 3, 4, 2).reshape(P, -1, V * w, K * C)
-        return _pointwise(x, self.mix.weight, self.mix.bias)
+        return pointwise(x, self.mix.weight, self.mix.bias)
 
 
 class G3D(nn.Module):
@@ -188,7 +118,7 @@ class G3D(nn.Module):
         """(P, T, V, C) -> (P, ceil(T / stride), V, C'), without activation."""
         y = F.relu_(normalise(self.norm, self.conv(x), mask_out))
         y = y.reshape(*y.shape[:2], x.shape[2], -1)  # (P, T', V, w hidden)
-        return normalise(self.out_norm, _pointwise(y, self.collapse.weight, self.collapse.bias), mask_out)
+        return normalise(self.out_norm, pointwise(y, self.collapse.weight, self.collapse.bias), mask_out)
 
 
 class TemporalConv(nn.Module):
@@ -212,7 +142,7 @@ class TemporalConv(nn.Module):
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor | None, mask_out: torch.Tensor | None) -> torch.Tensor:
         """(P, T, V, C) -> (P, ceil(T / stride), V, C')."""
-        y = hide(F.relu_(normalise(self.enter_norm, _pointwise(x, self.enter.weight, self.enter.bias), mask)), mask)
+        y = hide(F.relu_(normalise(self.enter_norm, pointwise(x, self.enter.weight, self.enter.bias), mask)), mask)
         dilated, pooled = y.split((len(DILATIONS) * self.taps.shape[2], self.taps.shape[2]), dim=3)
         taps = _Taps.apply(dilated, self.stride)  # (P, T', V, D, 3, b)
         shape = taps.shape[:3]
@@ -224,6 +154,6 @@ class TemporalConv(nn.Module):
         y = torch.cat([dilated.reshape(*shape, -1), pooled, self.point(x)], dim=3)
         y = normalise(self.out_norm, y, mask_out)
         if self.residual is not None:
-            x = normalise(self.residual_norm, _pointwise(x, self.residual.weight, self.residual.bias), mask_out)
+            x = normalise(self.residual_norm, pointwise(x, self.residual.weight, self.residual.bias), mask_out)
         y = y + x
         return F.relu_(y) if self.activate else y

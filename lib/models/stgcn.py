@@ -5,11 +5,40 @@ from torch import nn
 from torch.nn import functional as F
 
 from lib.models import layers
+from lib.models.channels_last import WIDE, hide, normalise, pointwise
 from lib.models.network import SkeletonNetwork
 from lib.skeletons import Skeleton
 
 PLAN = ((64, 1), (64, 1), (64, 1), (64, 1), (128, 2), (128, 1), (128, 1), (256, 2), (256, 1), (256, 1))
 TEMPORAL_KERNEL = 9
+
+
+class GraphConv(nn.Module):
+    """Partitioned graph convolution with a learnable importance of every edge.
+
+    ``y[c, t, w] = sum_k sum_v A[k, v, w] importance[k, v, w] (weight[k] x)[c, t, v] + bias`` (Yan et al. 2018,
+    equation 10, with the bias of the released code, which is added before joints are mixed).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, adjacency: torch.Tensor):
+        super().__init__()
+        num_partitions = len(adjacency)
+        self.register_buffer("A", adjacency)
+        self.importance = nn.Parameter(torch.ones_like(adjacency))
+        self.weight = nn.Parameter(torch.empty(num_partitions, out_channels, in_channels))
+        self.bias = nn.Parameter(torch.zeros(num_partitions, out_channels))
+        nn.init.normal_(self.weight, std=(2.0 / (num_partitions * out_channels)) ** 0.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(P, T, V, C) -> (P, T, V, C'): joints first, then channels, both as matrix products."""
+        P, T, V, C = x.shape
+        A = self.A * self.importance
+        K = len(A)
+        spread = A.permute(2, 0, 1).reshape(V * K, V)  # row (w, k), column v
+        x = torch.bmm(spread.expand(P * T, -1, -1), x.flatten(0, 1)).view(P, T, V, K * C)
+        mixed = pointwise(x, self.weight.permute(1, 0, 2).reshape(-1, K * C))
+        offset = torch.einsum("kvw,kc->wc", A, self.bias)
+        return mixed + offset.to(mixed.dtype)
 
 
 class STGCNBlock(nn.Module):
@@ -19,7 +48,7 @@ class STGCNBlock(nn.Module):
         self, in_channels: int, out_channels: int, adjacency: torch.Tensor, stride: int, dropout: float, residual: bool
     ):
         super().__init__()
-        self.gcn = layers.GraphConv(in_channels, out_channels, adjacency)
+        self.gcn = GraphConv(in_channels, out_channels, adjacency)
         self.gcn_norm = layers.MaskedBatchNorm(out_channels)
         padding = ((TEMPORAL_KERNEL - 1) // 2, 0)
         self.tcn = nn.Conv2d(out_channels, out_channels, (TEMPORAL_KERNEL, 1), (stride, 1), padding)
@@ -39,17 +68,18 @@ class STGCNBlock(nn.Module):
         self, x: torch.Tensor, mask: torch.Tensor | None = None, mask_out: torch.Tensor | None = None
     ) -> torch.Tensor:
         """(P, C, T, V) -> (P, C', ceil(T / stride), V); masks mark the true frames before and after the stride."""
-        y = F.relu(self.gcn_norm(self.gcn(x), mask))
-        if mask is not None:
-            y = y * mask  # the temporal kernel must see nothing beyond the last true frame
-        # Contiguous: the backward pass of PyTorch 2.13's CPU convolution corrupts memory on channels-last input of few
-        # channels with two threads.
-        y = self.dropout(self.tcn_norm(self.tcn(y.contiguous()), mask_out))
+        x = x.permute(0, 2, 3, 1)  # (P, T, V, C), as it lies in memory
+        y = hide(F.relu_(normalise(self.gcn_norm, self.gcn(x), mask)), mask).permute(0, 3, 1, 2)
+        # The backward pass of PyTorch 2.13's CPU convolution corrupts memory on channels-last input of few channels
+        # with two threads.
+        y = self.tcn(y if y.shape[1] >= WIDE else y.contiguous()).permute(0, 2, 3, 1)
+        y = self.dropout(normalise(self.tcn_norm, y, mask_out))
         if self.identity:
             y = y + x
         elif self.residual is not None:
-            y = y + self.residual_norm(self.residual(x.contiguous()), mask_out)
-        return F.relu(y)
+            x = pointwise(x[:, :: self.tcn.stride[0]], self.residual.weight.flatten(1), self.residual.bias)
+            y = y + normalise(self.residual_norm, x, mask_out)
+        return F.relu_(y).permute(0, 3, 1, 2)
 
 
 class STGCN(SkeletonNetwork):

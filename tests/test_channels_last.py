@@ -1,0 +1,31 @@
+"""What both networks compute with channels last, each piece against the plain PyTorch that it stands for."""
+
+import pytest
+import torch
+
+from lib.models import channels_last, layers
+
+
+def test_normalisation_in_training_is_pytorchs_but_accurate():
+    x = torch.randn(40, 30, 25, 4, generator=torch.Generator().manual_seed(0)).relu() + 0.3
+    ours, exact = layers.MaskedBatchNorm(4), torch.nn.BatchNorm2d(4).double()
+    found, expected = channels_last.normalise(ours, x, None), exact(x.double().permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    torch.testing.assert_close(found, expected.float(), rtol=1e-5, atol=1e-6)
+    for name in ("running_mean", "running_var", "num_batches_tracked"):
+        torch.testing.assert_close(getattr(ours, name), getattr(exact, name).to(getattr(ours, name).dtype))
+    inputs = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in ((2, 3, 2, 3), (3,), (3,))]
+    assert torch.autograd.gradcheck(lambda *args: channels_last._TrainingNorm.apply(*args, 1e-5)[0], inputs)
+    assert torch.autograd.gradgradcheck(lambda *args: channels_last._TrainingNorm.apply(*args, 1e-5)[0], inputs)
+
+
+@pytest.mark.parametrize(("P", "T"), [(1, 3), (4, 9)])  # fewer and more frames than oneDNN needs
+def test_wide_channels_are_mixed_as_by_a_linear_layer(P, T):
+    generator = torch.Generator().manual_seed(0)
+    x, weight, bias = (torch.randn(shape, generator=generator) for shape in ((P, T, 20, 96), (72, 96), (72,)))
+    x = x.permute(0, 1, 3, 2).contiguous().permute(0, 1, 3, 2)  # any strides will do
+    arguments = [tensor.requires_grad_() for tensor in (x, weight, bias)]
+    found, expected = channels_last.pointwise(*arguments), torch.nn.functional.linear(*arguments)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    slope = torch.randn(expected.shape, generator=generator)
+    for a, b in zip(*(torch.autograd.grad(y, arguments, slope) for y in (found, expected)), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-3)  # sums of up to 720 products
