@@ -4,6 +4,8 @@ All return (N, M, T, V) float32 at the input's frames; padded frames and absent 
 something to compare with, that is a body that holds still: every joint at its mean place over the clip.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -14,17 +16,30 @@ from lib.gradcam import gradcam, upsample_time
 from lib.models.layers import evaluation_mode, frame_mask
 
 
+def of_layers(
+    model: nn.Module,
+    batch: Batch,
+    target: torch.Tensor,
+    rng: np.random.Generator,
+    *,
+    layers: Sequence[str] | None = None,
+) -> dict[str, Float[np.ndarray, "N M T V"]]:
+    """GradCAM of `layers` (all by default), brought to the input's frames, and what ignores the network, by name."""
+    maps = gradcam(model, batch, layers, target)
+    found = {n: upsample_time(part, model.layer_strides[n], batch.lengths.cpu().numpy()) for n, part in maps.items()}
+    return found | {"motion energy": motion_energy(batch), "random": random(batch, rng)}
+
+
 def every(
     model: nn.Module, batch: Batch, target: torch.Tensor, rng: np.random.Generator
 ) -> dict[str, Float[np.ndarray, "N M T V"]]:
-    """GradCAM of every layer, brought to the input's frames, and all methods of this module, by name."""
-    maps = gradcam(model, batch, target=target)
-    found = {name: upsample_time(part, model.layer_strides[name], batch.lengths.numpy()) for name, part in maps.items()}
+    """Return what `of_layers` does for all layers, and all methods of this module, by name."""
+    found = of_layers(model, batch, target, rng)
+    ignorant = {name: found.pop(name) for name in ("motion energy", "random")}
     return found | {
         "integrated gradients": integrated_gradients(model, batch, target),
         "occlusion": occlusion(model, batch, target),
-        "motion energy": motion_energy(batch),
-        "random": random(batch, rng),
+        **ignorant,
     }
 
 

@@ -11,22 +11,23 @@ import torch
 from jaxtyping import Float, Int
 from torch.nn import functional as F
 
+SCORES = ("probability", "logit")
 TINY = 1e-12  # keeps roots and quotients differentiable where a focus is zero everywhere
 
 
 def focus(
     features: Float[torch.Tensor, "P C T V"],
-    scores: Float[torch.Tensor, " P_or_N"],
+    slopes: Float[torch.Tensor, "P C T V"],
     mask: Float[torch.Tensor, "P 1 T 1"] | None = None,
 ) -> Float[torch.Tensor, "P T V"]:
-    """ReLU of the features, channels weighted by the mean slope of the scores; differentiable once more.
+    """ReLU of the features, channels weighted by the mean slope of a class score.
 
     Parameters
     ----------
     features
-        A layer's output for present persons, part of the graph that leads to `scores`.
-    scores
-        One score per clip or person, of the class to explain; each may hang on its own clip's features alone.
+        A layer's features of present persons.
+    slopes
+        Derivative of the score with respect to them, made with ``create_graph=True`` where the focus is to be trained.
     mask
         Ones on true frames; slopes are averaged over these.
 
@@ -34,7 +35,6 @@ def focus(
     -----
     Z is T V as in the paper, with true frames for T.
     """
-    slopes = torch.autograd.grad(scores.sum(), features, create_graph=True)[0]
     if mask is None:
         alpha = slopes.mean(dim=(2, 3))
     else:
@@ -74,7 +74,7 @@ def exploration(
 
     `score` is ``"probability"`` (default: bounded, and what the paper's figure says) or ``"logit"`` (its formula).
     """
-    if score not in ("probability", "logit"):
+    if score not in SCORES:
         raise ValueError(f"score={score!r}; choose 'probability' or 'logit'")
     values = logits.softmax(dim=1) if score == "probability" else logits
     return values.gather(1, predicted[:, None]).mean()

@@ -11,6 +11,7 @@ from torch import nn
 
 from lib import models, paths, training, transforms
 from lib.clips import ClipSet
+from lib.focus import TERMS, FocusLosses
 from lib.models.layers import STREAMS
 from lib.training import History, TrainConfig
 
@@ -90,18 +91,65 @@ RECIPES: Mapping[str, Recipe] = {
 }
 
 
-def get(dataset: str, **changes) -> Recipe:
+_FOCUS = FocusLosses(exploration=1.0, divergence=0.1, adjacency=0.1, consistency=0.1)
+_SMALL = replace(_FEW_CLIPS, epochs=20, focus=_FOCUS)
+FOCUS_RECIPES: Mapping[str, Recipe] = {
+    "synthetic": Recipe(
+        "stf",
+        width=0.125,
+        num_frames=24,
+        align=True,
+        dropout=0.0,
+        train=replace(_SMALL, epochs=6, warmup_epochs=1, crop=1.0, turn=45.0, tilt=0.0),
+    ),
+    "nw_ucla": Recipe(
+        "stf", width=0.25, num_frames=24, dropout=0.0, train=replace(_SMALL, epochs=12, turn=60.0, tilt=20.0)
+    ),
+    "utd_mhad": Recipe("stf", width=0.25, num_frames=24, dropout=0.0, train=_SMALL),
+    "msr_action3d": Recipe("stf", width=0.25, num_frames=24, dropout=0.0, train=replace(_SMALL, crop=0.5)),
+}
+"""Small ones for the studies of STF, the same for every network that is compared: minutes a run on one core."""
+
+FOCUS_STEPS = {
+    "msg3d": (),
+    "modules": (),
+    "exploration": ("exploration",),
+    "divergence": ("exploration", "divergence"),
+    "adjacency": ("exploration", "divergence", "adjacency"),
+    "stf": TERMS,
+}
+"""STF's ablation: MS-G3D, its modules without a term, then one more term at a time in the paper's order."""
+
+
+def focus_step(recipe: Recipe, step: str) -> Recipe:
+    """Recipe for one of `FOCUS_STEPS`, or for ST-GCN trained alike (``"stgcn"``)."""
+    if step not in FOCUS_STEPS and step != "stgcn":
+        raise ValueError(f"no step {step!r}; choose one of {['stgcn', *FOCUS_STEPS]}")
+    kept = FOCUS_STEPS.get(step, ())
+    losses = replace(recipe.train.focus, **{name: 0.0 for name in TERMS if name not in kept})
+    model = step if step in ("stgcn", "msg3d") else "stf"
+    return replace(recipe, model=model, train=replace(recipe.train, focus=losses))
+
+
+def get(dataset: str, among: Mapping[str, Recipe] = RECIPES, **changes) -> Recipe:
     """Recipe of a dataset, with fields of Recipe or TrainConfig changed; a change to None keeps the recipe's value."""
-    if dataset not in RECIPES:
-        raise ValueError(f"no recipe for {dataset!r}; choose one of {sorted(RECIPES)}, or make a Recipe")
+    if dataset not in among:
+        raise ValueError(f"no recipe for {dataset!r}; choose one of {sorted(among)}, or make a Recipe")
     changes = {name: value for name, value in changes.items() if value is not None}
     own = {f.name for f in fields(Recipe)} - {"train"}
     inner = {f.name for f in fields(TrainConfig)}
     if unknown := sorted(changes.keys() - own - inner):
         raise ValueError(f"a recipe has no {unknown}; it has {sorted(own | inner)}")
-    recipe = RECIPES[dataset]
+    recipe = among[dataset]
     train = replace(recipe.train, **{name: value for name, value in changes.items() if name in inner})
     return replace(recipe, train=train, **{name: value for name, value in changes.items() if name in own})
+
+
+def described(recipe: Recipe) -> dict[str, object]:
+    """Return what a row of results says about how a network was made and trained."""
+    own = ("width", "num_frames", "align", "dropout")
+    inner = ("epochs", "turn", "precision", "device", "optimizer", "learning_rate", "weight_decay", "batch_size")
+    return {n: getattr(recipe.train, n) for n in inner} | {n: getattr(recipe, n) for n in own}
 
 
 def parse_streams(text: str) -> dict[str, float]:
@@ -121,5 +169,6 @@ def parse_streams(text: str) -> dict[str, float]:
 def _code() -> str:
     """Digest of the code that decides trained weights, so that no checkpoint outlives it."""
     folder = Path(__file__).parent
-    files = [folder / "clips.py", folder / "training.py", folder / "transforms.py", *sorted(folder.glob("models/*.py"))]
+    names = ("clips.py", "focus.py", "losses.py", "training.py", "transforms.py")
+    files = [*(folder / name for name in names), *sorted(folder.glob("models/*.py"))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

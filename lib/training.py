@@ -2,9 +2,10 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,8 +16,9 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from lib import checkpoints, scores, transforms
+from lib import checkpoints, focus, scores, transforms
 from lib.clips import Batch, Clip, ClipSet, collate
+from lib.focus import FocusLosses
 from lib.models.layers import evaluation_mode
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -43,6 +45,7 @@ class TrainConfig:
     noise: float = 0.0  # metres, standard deviation of joint noise
     mirror: bool = False  # swap left and right at random; only where no class depends on the side
     precision: str = "float32"  # or "bfloat16": autocast, weights stay float32
+    focus: FocusLosses = field(default_factory=FocusLosses)  # STF's terms; none by default
     device: str = "cpu"
     seed: int = 0  # order, augmentation, dropout; initial weights have their own (models.build)
 
@@ -68,7 +71,7 @@ class TrainConfig:
 
 
 class History(NamedTuple):
-    """`epochs`: one row per epoch (loss, accuracy, validation_accuracy, learning_rate, seconds)."""
+    """`epochs`: one row per epoch (loss, accuracy, STF's terms, validation_accuracy, learning_rate, seconds)."""
 
     epochs: pd.DataFrame
 
@@ -120,29 +123,31 @@ def fit(
     )
     with bar, torch.random.fork_rng(), _modes_restored(model):
         for epoch in range(len(rows), config.epochs):
-            started, loss_sum, hits = time.perf_counter(), 0.0, 0
+            started, sums, hits = time.perf_counter(), Counter(), 0
             torch.manual_seed(int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0]))
             model.train()
             for step, batch in enumerate(_epoch(train, config, epoch)):
                 rate = _learning_rate(config, epoch + step / steps)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
-                with _autocast(config.precision, config.device):
-                    logits = model(batch.x, batch.lengths, batch.present).float()
-                loss = F.cross_entropy(logits, batch.labels, weight, label_smoothing=config.label_smoothing)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                loss_sum += loss.item() * len(logits)
+                logits, terms = _losses(model, batch, config, weight)
+                _descend(optimizer, sum(_weight(config, name) * term for name, term in terms.items()))
+                if config.focus.exploration and step % config.focus.exploration_every == 0:
+                    with _autocast(config.precision, config.device):
+                        terms["exploration"] = focus.exploration(model, batch, config.focus)
+                    _descend(optimizer, config.focus.exploration * terms["exploration"])
+                sums.update({name: term.item() * len(logits) for name, term in terms.items()})
+                sums["explored"] += len(logits) * ("exploration" in terms)
                 hits += int((logits.argmax(dim=1) == batch.labels).sum())
                 bar.update()
+            explored = sums.pop("explored")
             row = {
                 "epoch": epoch,
-                "loss": loss_sum / len(train),
                 "accuracy": hits / len(train),
                 "learning_rate": rate,
                 "seconds": time.perf_counter() - started,
             }
+            row |= {name: total / (explored if name == "exploration" else len(train)) for name, total in sums.items()}
             if not math.isfinite(row["loss"]):
                 raise FloatingPointError(
                     f"loss became {row['loss']} in epoch {epoch}; lower learning_rate={config.learning_rate}"
@@ -156,6 +161,29 @@ def fit(
     if validation is not None and "validation_accuracy" not in rows[-1]:  # it was finished without
         rows[-1] = rows[-1] | {"validation_accuracy": evaluate(model, validation, config=config).top1}
     return History(pd.DataFrame(rows))
+
+
+def _losses(
+    model: nn.Module, batch: Batch, config: TrainConfig, weight: torch.Tensor | None
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Logits of a training pass, the classification ``loss`` and STF's terms beside it."""
+    watched = focus.watch(model) if config.focus.beside else nullcontext([])
+    with _autocast(config.precision, config.device), watched as modules:
+        logits = model(batch.x, batch.lengths, batch.present)
+    logits = logits.float()
+    loss = F.cross_entropy(logits, batch.labels, weight, label_smoothing=config.label_smoothing)
+    extra = focus.terms(logits, batch.labels, modules, config.focus) if modules else {}
+    return logits.detach(), {"loss": loss} | extra
+
+
+def _weight(config: TrainConfig, name: str) -> float:
+    return 1.0 if name == "loss" else getattr(config.focus, name)
+
+
+def _descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
 
 
 def predict(model: nn.Module, clips: ClipSet, *, config: TrainConfig | None = None, passes: int = 1) -> np.ndarray:

@@ -106,11 +106,7 @@ for split, found in scores.items():
 pd.Series(row).round(3).to_frame(dataset)
 
 # %%
-used = recipe.train
-names = ["epochs", "turn", "precision", "device", "optimizer", "learning_rate", "weight_decay", "batch_size"]
-row |= {name: getattr(used, name) for name in names}
-row |= {name: getattr(recipe, name) for name in ("width", "num_frames", "align", "dropout")}
-row |= {"clips_train": len(clips["train"]), "threads": torch.get_num_threads()}
+row |= recipes.described(recipe) | {"clips_train": len(clips["train"]), "threads": torch.get_num_threads()}
 runs.save_table("training", pd.DataFrame([row]));
 
 # %%

@@ -131,3 +131,21 @@ class _TemporalConv(nn.Module):
 
     def forward(self, x):
         return self.bn(self.conv(x))
+
+
+def scale_conv(x, A, graph, mix, window_size, stride):
+    """Graph convolution in windows, one product at a time: A (K, wV, wV) plus each clip's own graph (P, K, V, V).
+
+    x (P, T, V, C) -> (P, T', V w, C'), nodes of the result in the order (joint, frame of the window).
+    """
+    P, T, V, C = x.shape
+    rows = []
+    for p in range(P):
+        for centre in range(0, T, stride):
+            frames = [centre + i - window_size // 2 for i in range(window_size)]
+            nodes = torch.cat([x[p, t] if 0 <= t < T else x.new_zeros(V, C) for t in frames])  # (wV, C)
+            own = graph[p].repeat(1, window_size, window_size)
+            gathered = torch.cat([(A[k] + own[k]) @ nodes for k in range(len(A))], dim=1)  # (wV, KC)
+            mixed = torch.nn.functional.linear(gathered, mix.weight, mix.bias).view(window_size, V, -1)
+            rows.append(mixed.transpose(0, 1).reshape(V * window_size, -1))
+    return torch.stack(rows).view(P, -1, V * window_size, mix.out_features)

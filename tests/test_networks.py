@@ -6,7 +6,7 @@ from model_cases import clip, disturbed
 
 from lib import models
 
-SIZES = {"stgcn": {"width": 0.25}, "msg3d": {"width": 0.0625}}
+SIZES = {"stgcn": {"width": 0.25}, "msg3d": {"width": 0.0625}, "stf": {"width": 0.0625}}
 
 
 @pytest.fixture(scope="module", params=sorted(SIZES))

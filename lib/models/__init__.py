@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import nn
@@ -10,7 +11,11 @@ from lib import skeletons
 from lib.models import msg3d, msg3d_weights, stgcn
 from lib.skeletons import Skeleton
 
-MODELS = {"msg3d": msg3d.MSG3D, "stgcn": stgcn.STGCN}
+MODELS = {
+    "msg3d": msg3d.MSG3D,
+    "stf": partial(msg3d.MSG3D, focus_places=msg3d.FOCUS_PLACES),
+    "stgcn": stgcn.STGCN,
+}
 
 
 def build(name: str, *, num_classes: int, skeleton: Skeleton | str, seed: int | None = None, **options) -> nn.Module:
@@ -19,7 +24,7 @@ def build(name: str, *, num_classes: int, skeleton: Skeleton | str, seed: int | 
     Parameters
     ----------
     name
-        ``"stgcn"`` or ``"msg3d"``.
+        ``"stgcn"``, ``"msg3d"``, or ``"stf"``, which is MS-G3D with STF-GCN modules in all six places.
     num_classes, skeleton
         Output size, and the joints with their graph (a layout's name will do).
     seed

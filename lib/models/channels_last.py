@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from lib.models import layers
+from lib.models.convolution import convolve
 
 WIDE = 64  # channels from which a CPU mixes them as a convolution
 
@@ -21,57 +22,92 @@ def pointwise(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None =
     if x.is_cuda or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu") or min(weight.shape) < WIDE:
         return F.linear(x, weight, bias)
     P, T, V, C = x.shape
-    y = F.conv2d(x.reshape(P * T, V, 1, C).permute(0, 3, 1, 2), weight[:, :, None, None], bias)
+    y = convolve(x.reshape(P * T, V, 1, C).permute(0, 3, 1, 2), weight[:, :, None, None], bias)
     return y.permute(0, 2, 3, 1).reshape(P, T, V, -1)
 
 
 class _TrainingNorm(torch.autograd.Function):
     """Batch normalisation of x (P, T, V, C) by its own mean and variance, which are returned too.
 
-    PyTorch's own, on a CPU with channels last, adds up all rows one after the other in float32: at 160,000 rows its
-    variance is 1e-3 off, and at 6,400 logits are three times as far from float64 as the published network's.
+    `mask` (P, T, 1, 1) or None says which frames count for these. PyTorch's own, on a CPU with channels last, adds up
+    all rows one after the other in float32: at 160,000 rows its variance is 1e-3 off, and at 6,400 logits are three
+    times as far from float64 as the published network's.
     """
 
     @staticmethod
-    def _moments(x):
-        mean = x.mean(dim=(0, 1, 2))
+    def _moments(x, mask):
+        if mask is None:
+            mean = x.mean(dim=(0, 1, 2))
+            centred = x - mean
+            return mean, centred.square().mean(dim=(0, 1, 2)), centred
+        count = mask.sum() * x.shape[2]
+        mean = (x * mask).sum(dim=(0, 1, 2)) / count
         centred = x - mean
-        return mean, centred.square().mean(dim=(0, 1, 2)), centred
+        return mean, (centred.square() * mask).sum(dim=(0, 1, 2)) / count, centred
 
     @staticmethod
-    def forward(ctx, x, weight, bias, eps):
-        mean, variance, centred = _TrainingNorm._moments(x)
+    def forward(ctx, x, mask, weight, bias, eps):
+        if mask is None and (x.is_cuda or x.element_size() < 4):  # sums of 16 bits are off by less than their rounding
+            y, mean, deviation = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
+            out = (y.permute(0, 3, 1, 2), mean, deviation)
+            torch.native_batch_norm(x.permute(0, 3, 1, 2), weight, bias, None, None, True, 0.0, eps, out=out)
+            variance = deviation.pow(-2) - eps
+        else:
+            mean, variance, centred = _TrainingNorm._moments(x.to(weight.dtype), mask)
+            deviation = torch.rsqrt(variance + eps)
+            y = centred.mul_(weight * deviation).add_(bias).to(x.dtype)
         ctx.eps = eps
-        ctx.save_for_backward(x, weight, mean, variance)
+        ctx.save_for_backward(x, mask, weight, mean, deviation)
         ctx.mark_non_differentiable(mean, variance)
-        return centred.mul_(weight * torch.rsqrt(variance + eps)).add_(bias), mean, variance
+        return y, mean, variance
 
     @staticmethod
     def backward(ctx, slope, *_):
-        x, weight, mean, variance = ctx.saved_tensors
-        if torch.is_grad_enabled():  # this slope will be differentiated: moments must know that they come from x
-            mean, variance, centred = _TrainingNorm._moments(x)
+        x, mask, weight, mean, deviation = ctx.saved_tensors
+        if layers.slopes_of_features.get():
+            return slope * (weight * deviation).to(slope.dtype), None, None, None, None
+        again = torch.is_grad_enabled()  # this slope will be differentiated: moments must know that they come from x
+        if not again and mask is None and (x.is_cuda or x.element_size() < 4):
+            slopes = torch.ops.aten.native_batch_norm_backward(
+                slope.permute(0, 3, 1, 2),
+                x.permute(0, 3, 1, 2),
+                weight,
+                None,
+                None,
+                mean,
+                deviation,
+                True,
+                ctx.eps,
+                [True, True, True],
+            )
+            return slopes[0].permute(0, 2, 3, 1), None, slopes[1], slopes[2], None
+        dtype, x, slope = x.dtype, x.to(weight.dtype), slope.to(weight.dtype)
+        if again:
+            mean, variance, centred = _TrainingNorm._moments(x, mask)
+            deviation = torch.rsqrt(variance + ctx.eps)
         else:
             centred = x - mean
-        deviation = torch.rsqrt(variance + ctx.eps)
         slope_bias = slope.sum(dim=(0, 1, 2))
         slope_weight = (slope * centred).sum(dim=(0, 1, 2)) * deviation
         scale = weight * deviation
-        share = -scale * x.shape[3] / x.numel()
+        counted = x.numel() // x.shape[3] if mask is None else mask.sum() * x.shape[2]
+        share = -scale / counted if mask is None else -scale / counted * mask
         slope_x = torch.addcmul(share * slope_bias, slope, scale)
-        return torch.addcmul(slope_x, centred, share * slope_weight * deviation), slope_weight, slope_bias, None
+        slope_x = torch.addcmul(slope_x, centred, share * slope_weight * deviation)
+        return slope_x.to(dtype), None, slope_weight, slope_bias, None
 
 
 def normalise(norm: layers.MaskedBatchNorm, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Normalise x (P, T, V, C); channels stay last in memory."""
-    # sums of 16 bits are off by less than their rounding
-    if mask is not None or not norm.training or x.is_cuda or x.element_size() < 4:
-        return norm(x.permute(0, 3, 1, 2), mask).permute(0, 2, 3, 1)
-    y, mean, variance = _TrainingNorm.apply(x, norm.weight, norm.bias, norm.eps)
+    """Normalise x (P, T, V, C), `mask` (P, 1, T, 1) its true frames; channels stay last in memory."""
+    if not norm.training:
+        return norm(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    mask = None if mask is None else mask.permute(0, 2, 3, 1)
+    y, mean, variance = _TrainingNorm.apply(x, mask, norm.weight, norm.bias, norm.eps)
     with torch.no_grad():
-        count = x.numel() // x.shape[3]
+        count = x.numel() // x.shape[3] if mask is None else mask.sum() * x.shape[2]
+        unbiased = variance * (count / torch.as_tensor(count - 1).clamp(min=1))
         norm.running_mean.lerp_(mean, norm.momentum)
-        norm.running_var.lerp_(variance * (count / max(count - 1, 1)), norm.momentum)
+        norm.running_var.lerp_(unbiased, norm.momentum)
         norm.num_batches_tracked += 1
     return y
 

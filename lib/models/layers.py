@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import nn
@@ -68,6 +69,24 @@ def as_stream(x: torch.Tensor, stream: str, parents: torch.Tensor, lengths: torc
     if lengths is None:
         return steps
     return steps * (torch.arange(x.shape[2], device=x.device) < lengths[:, None] - 1)[:, None, :, None, None]
+
+
+slopes_of_features: ContextVar[bool] = ContextVar("slopes_of_features", default=False)
+
+
+@contextmanager
+def features_explained() -> Iterator[None]:
+    """Within this, slopes taken through a network in training are those of a score with respect to features.
+
+    Normalisations take the batch's mean and variance as given, as they do in evaluation. Otherwise a clip's slopes hang
+    on the other clips of its batch, and their mean over the batch, which GradCAM's channel weights are made of, is zero
+    in front of every normalisation. Slopes with respect to weights are left out, which PyTorch cannot know by itself.
+    """
+    token = slopes_of_features.set(True)
+    try:
+        yield
+    finally:
+        slopes_of_features.reset(token)
 
 
 @contextmanager

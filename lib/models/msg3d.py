@@ -8,17 +8,20 @@ from lib.models import layers
 from lib.models.channels_last import hide, normalise
 from lib.models.multiscale import G3D, NUM_BRANCHES, ScaleConv, TemporalConv
 from lib.models.network import SkeletonNetwork
+from lib.models.stf import FocusAdjacency
 from lib.skeletons import Skeleton
 
 CHANNELS = 96  # of the first block; twice and four times as many in the others
 STRIDES = (1, 2, 2)
+FOCUS_PLACES = tuple(f"layers.{block}.{path}" for block in range(len(STRIDES)) for path in ("joints", "windows"))
 
 
 class STGCBlock(nn.Module):
     """Joints at many scales, then time, beside windows of several sizes; then time. Features only, for hooks.
 
     `scales` counts those over one frame and those over a window. With `grow`, windows have the output's channels from
-    the start, otherwise those of the input until they collapse.
+    the start, otherwise those of the input until they collapse. Paths named in `focus`, ``"joints"`` or ``"windows"``,
+    have a graph of each clip's own as well, or instead of the fixed one where `replace` says so.
     """
 
     def __init__(
@@ -32,19 +35,26 @@ class STGCBlock(nn.Module):
         stride: int,
         *,
         grow: bool,
+        focus: tuple[str, ...],
+        replace: bool,
     ):
         super().__init__()
+        num_scales = dict(zip(("joints", "windows"), scales, strict=True))
 
-        def adjacency(num_scales: int, window_size: int) -> torch.Tensor:
-            return torch.tensor(skeleton.hop_scales(num_scales, window_size=window_size), dtype=torch.float32)
+        def adjacency(path: str, window_size: int) -> torch.Tensor:
+            hops = torch.tensor(skeleton.hop_scales(num_scales[path], window_size=window_size), dtype=torch.float32)
+            return torch.zeros_like(hops) if replace and path in focus else hops
 
-        self.spatial = ScaleConv(in_channels, middle_channels, adjacency(scales[0], 1), 1, 1)
+        self.focus = nn.ModuleDict(
+            {path: FocusAdjacency(in_channels, num_scales[path], 1.0 if replace else 0.0) for path in focus}
+        )
+        self.spatial = ScaleConv(in_channels, middle_channels, adjacency("joints", 1), 1, 1)
         self.spatial_norm = layers.MaskedBatchNorm(middle_channels)
         first = TemporalConv(middle_channels, out_channels, stride)
         self.temporal = nn.ModuleList([first, TemporalConv(out_channels, out_channels, activate=False)])
         hidden = out_channels if grow else in_channels
         self.windows = nn.ModuleList(
-            G3D(in_channels, hidden, out_channels, adjacency(scales[1], size), size, stride) for size in window_sizes
+            G3D(in_channels, hidden, out_channels, adjacency("windows", size), size, stride) for size in window_sizes
         )
         self.after = TemporalConv(out_channels, out_channels)
 
@@ -52,17 +62,27 @@ class STGCBlock(nn.Module):
         self, x: torch.Tensor, mask: torch.Tensor | None = None, mask_out: torch.Tensor | None = None
     ) -> torch.Tensor:
         """(P, C, T, V) -> (P, C', ceil(T / stride), V); masks mark the true frames before and after the stride."""
-        x = x.permute(0, 2, 3, 1)  # (P, T, V, C), as it lies in memory
-        y = F.relu_(normalise(self.spatial_norm, self.spatial(x), mask))
+        entering, graph = self._entering("joints", x, mask)
+        y = F.relu_(normalise(self.spatial_norm, self.spatial(entering, graph), mask))
         y = self.temporal[1](self.temporal[0](y, mask, mask_out), mask_out, mask_out)
-        x = hide(x, mask)
+        entering, graph = self._entering("windows", x, mask)
+        entering = hide(entering, mask)
         for windows in self.windows:
-            y = y + windows(x, mask_out)
+            y = y + windows(entering, graph, mask_out)
         return self.after(F.relu_(y), mask_out, mask_out).permute(0, 3, 1, 2)
+
+    def _entering(
+        self, path: str, x: torch.Tensor, mask: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return what a path takes in, (P, T, V, C) as it lies in memory, and each person's own graph (P, K, V, V)."""
+        graph = None
+        if path in self.focus:
+            x, _, graph = self.focus[path](x, mask)
+        return x.permute(0, 2, 3, 1), graph
 
 
 class MSG3D(SkeletonNetwork):
-    """MS-G3D for any skeleton, any number of frames and persons.
+    """MS-G3D for any skeleton, any number of frames and persons; with STF-GCN modules it is STF.
 
     Parameters
     ----------
@@ -89,6 +109,12 @@ class MSG3D(SkeletonNetwork):
     num_persons
         None: one input normalisation for all persons, who may then trade places and be of any number. A number: one
         per slot, as published (2), and clips have no more slots; published weights need it.
+    focus_places
+        Which graph convolutions are STF-GCN modules: any of `FOCUS_PLACES`. ``"layers.2.windows"`` is the third block's
+        path over windows; its window sizes share one graph, which holds for every pair of frames in a window. STF's
+        figure has six in a row and does not say which they are; a joints' and a windows' path in three blocks make six.
+    focus_replaces
+        The clip's graph stands in the fixed one's place there (what is learnt beside that stays), instead of adding.
 
     Notes
     -----
@@ -116,6 +142,8 @@ class MSG3D(SkeletonNetwork):
         pooling: str = "masked",
         stream: str = "joint",
         num_persons: int | None = None,
+        focus_places: tuple[str, ...] = (),
+        focus_replaces: bool = False,
     ):
         super().__init__(
             num_classes, skeleton, in_channels=in_channels, width=width, dropout=dropout, pooling=pooling, stream=stream
@@ -126,7 +154,9 @@ class MSG3D(SkeletonNetwork):
             raise ValueError(f"window_sizes={window_sizes}; needed odd numbers of frames, at least one")
         if num_persons is not None and num_persons < 1:
             raise ValueError(f"num_persons={num_persons}; needed None or at least 1")
-        self.num_persons = num_persons
+        if unknown := [place for place in focus_places if place not in FOCUS_PLACES]:
+            raise ValueError(f"focus_places: no {unknown}; choose from {list(FOCUS_PLACES)}")
+        self.num_persons, self.focus_places = num_persons, tuple(p for p in FOCUS_PLACES if p in focus_places)
         self.input_norms = nn.ModuleList(
             layers.MaskedBatchNorm(self.num_joints * in_channels) for _ in range(num_persons or 1)
         )
@@ -134,7 +164,16 @@ class MSG3D(SkeletonNetwork):
         plan = ((in_channels, first, first), (first, first, 2 * first), (2 * first, 2 * first, 4 * first))
         scales = (num_gcn_scales, num_g3d_scales)
         blocks = [
-            STGCBlock(*channels, skeleton, scales, tuple(window_sizes), stride, grow=index == 0)
+            STGCBlock(
+                *channels,
+                skeleton,
+                scales,
+                tuple(window_sizes),
+                stride,
+                grow=index == 0,
+                focus=tuple(p.rpartition(".")[2] for p in self.focus_places if p.startswith(f"layers.{index}.")),
+                replace=focus_replaces,
+            )
             for index, (channels, stride) in enumerate(zip(plan, STRIDES, strict=True))
         ]
         self._stack(blocks, STRIDES)

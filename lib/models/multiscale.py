@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from lib.models import layers
 from lib.models.channels_last import hide, normalise, pointwise
+from lib.models.convolution import convolve
 
 DILATIONS = (1, 2, 3, 4)
 NUM_BRANCHES = len(DILATIONS) + 2
@@ -74,8 +75,12 @@ class ScaleConv(nn.Module):
         self.mix = nn.Linear(self.num_scales * in_channels, out_channels)
         self.mix_first = out_channels <= in_channels
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(P, T, V, C) -> (P, ceil(T / stride), V w, C'), nodes in the order (joint, frame of the window)."""
+    def forward(self, x: torch.Tensor, graph: torch.Tensor | None = None) -> torch.Tensor:
+        """(P, T, V, C) -> (P, ceil(T / stride), V w, C'), nodes in the order (joint, frame of the window).
+
+        `graph` (P, K, V, V) adds each person's own graph, target joints by source joints, between all frames of a
+        window.
+        """
         P, T, V, C = x.shape
         K, w = self.num_scales, self.window_size
         A = (self.A + self.A_res).view(K, w, V, w, V)  # (scale, target frame and joint, source frame and joint)
@@ -83,17 +88,35 @@ class ScaleConv(nn.Module):
             weight = self.mix.weight.unflatten(1, (K, C)).transpose(0, 1).flatten(0, 1)  # (KC', C)
             y = pointwise(x, weight).view(P, T, V * K, -1)
             kernel = A.permute(2, 1, 4, 0, 3).reshape(V * w, V * K, w, 1)
+            own = None if graph is None else graph.permute(0, 2, 3, 1).flatten(2).to(y.dtype)  # (P, V, VK)
             if w == self.stride == 1:
-                y = torch.bmm(kernel.flatten(1).expand(P * T, -1, -1), y.flatten(0, 1)).unflatten(0, (P, T))
+                kernel = kernel.flatten(1).to(y.dtype)
+                kernel = kernel.expand(P, T, -1, -1) if own is None else (kernel + own)[:, None].expand(-1, T, -1, -1)
+                y = torch.bmm(kernel.flatten(0, 1), y.flatten(0, 1)).unflatten(0, (P, T))
             else:  # joints and scales as channels of an image of frames and features: (P, VK, T, C') -> (P, Vw, T', C')
+                x = y.transpose(1, 2).contiguous()
+                y = convolve(x, kernel, stride=(self.stride, 1), padding=(w // 2, 0))
                 y = y.transpose(1, 2).contiguous()
-                y = F.conv2d(y, kernel, stride=(self.stride, 1), padding=(w // 2, 0)).transpose(1, 2).contiguous()
+                if own is not None:
+                    own = self._over_windows(torch.bmm(own, x.flatten(2)).unflatten(2, (T, -1))).transpose(1, 2)
+                    own = (own + self.mix.bias.to(own.dtype)).unsqueeze(3)  # (P, T', V, 1, C')
+                    return (y.unflatten(2, (V, w)) + own).flatten(2, 3)
             return y + self.mix.bias.to(y.dtype)
         A = A.permute(3, 4, 2, 1, 0).reshape(w * V, -1)  # columns (target joint, its frame, scale)
-        x = F.pad(x, (0, 0, 0, 0, w // 2, w // 2)).unfold(1, w, self.stride)  # (P, T', V, C, w)
-        x = x.permute(0, 1, 3, 4, 2).reshape(-1, w * V) @ A  # (PT'C, VwK)
-        x = x.view(P, -1, C, V * w, K).permute(0, 1, 3, 4, 2).reshape(P, -1, V * w, K * C)
-        return pointwise(x, self.mix.weight, self.mix.bias)
+        windows = F.pad(x, (0, 0, 0, 0, w // 2, w // 2)).unfold(1, w, self.stride)  # (P, T', V, C, w)
+        y = (windows.permute(0, 1, 3, 4, 2).reshape(-1, w * V) @ A).view(P, -1, C, V * w, K)
+        if graph is not None:
+            own = self._over_windows(x.permute(0, 3, 1, 2)).transpose(1, 2)  # (P, T', C, V)
+            own = torch.bmm(own.flatten(1, 2), graph.permute(0, 3, 2, 1).flatten(2).to(own.dtype))
+            y = (y.unflatten(3, (V, w)) + own.view(P, -1, C, V, 1, K)).flatten(3, 4)
+        y = y.permute(0, 1, 3, 4, 2).reshape(P, -1, V * w, K * C)
+        return pointwise(y, self.mix.weight, self.mix.bias)
+
+    def _over_windows(self, x: torch.Tensor) -> torch.Tensor:
+        """Sum the frames of each window: (P, ., T, .) -> (P, ., ceil(T / stride), .)."""
+        centres = torch.arange(0, x.shape[2], self.stride, device=x.device)[:, None]
+        inside = (torch.arange(x.shape[2], device=x.device) - centres).abs() <= self.window_size // 2
+        return torch.matmul(inside.to(x.dtype), x)  # PyTorch's pooling, and its unfolding's slope, are far slower
 
 
 class G3D(nn.Module):
@@ -114,9 +137,9 @@ class G3D(nn.Module):
         self.collapse = nn.Linear(window_size * hidden_channels, out_channels)
         self.out_norm = layers.MaskedBatchNorm(out_channels)
 
-    def forward(self, x: torch.Tensor, mask_out: torch.Tensor | None) -> torch.Tensor:
-        """(P, T, V, C) -> (P, ceil(T / stride), V, C'), without activation."""
-        y = F.relu_(normalise(self.norm, self.conv(x), mask_out))
+    def forward(self, x: torch.Tensor, graph: torch.Tensor | None, mask_out: torch.Tensor | None) -> torch.Tensor:
+        """(P, T, V, C) and each person's own graph -> (P, ceil(T / stride), V, C'), without activation."""
+        y = F.relu_(normalise(self.norm, self.conv(x, graph), mask_out))
         y = y.reshape(*y.shape[:2], x.shape[2], -1)  # (P, T', V, w hidden)
         return normalise(self.out_norm, pointwise(y, self.collapse.weight, self.collapse.bias), mask_out)
 

@@ -1,0 +1,59 @@
+"""STF-GCN modules (Ke, Peng, Lyu; AAAI 2022): graphs over joints that follow the clip at hand.
+
+`lib.models.msg3d` puts them into MS-G3D's blocks, `lib.focus` trains them.
+"""
+
+import torch
+from torch import nn
+
+NUM_SPANS = 8  # equal shares of a clip that a joint's focus is averaged over
+RANK = 8  # of each scale's affinity between joints
+
+
+class FocusAdjacency(nn.Module):
+    """An STF-GCN module's own graph: features to a focus over frames and joints, the focus to a graph over joints.
+
+    ``beta`` scores every frame and joint from 0 to 1. ``alpha`` describes each joint by its focus in equal spans of the
+    clip and joins the joints whose descriptions match, scale by scale, with a learnable size.
+
+    Notes
+    -----
+    The paper gives beta: (C, T, V) to (T, V) and alpha: (T, V) to (V, V) by their shapes alone. Here beta is a linear
+    map of the channels and a sigmoid; alpha is a softmax over source joints of a product of two learnt projections, for
+    any number of frames. `size` is where each scale's factor starts: at 0 training starts from MS-G3D itself.
+    """
+
+    def __init__(self, in_channels: int, num_scales: int, size: float):
+        super().__init__()
+        self.beta = nn.Linear(in_channels, 1)
+        self.source = nn.Linear(NUM_SPANS, num_scales * RANK)
+        self.target = nn.Linear(NUM_SPANS, num_scales * RANK)
+        self.size = nn.Parameter(torch.full((num_scales,), size))
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Take x (P, C, T, V) and mask (P, 1, T, 1); return x, the focus (P, T, V), and the graph (P, K, V, V).
+
+        x comes back as a tensor of its own: slopes with respect to it are those of this module's path alone.
+        """
+        x = x.view_as(x)
+        exact = torch.promote_types(x.dtype, torch.float32)
+        scores = self.beta(x.permute(0, 2, 3, 1)).squeeze(3).to(exact).sigmoid()
+        beta = scores if mask is None else scores * mask[:, 0]
+        spans = torch.bmm(_spans(beta, mask), beta).transpose(1, 2)  # (P, V, spans)
+        P, V, _ = spans.shape
+        source, target = (
+            project(spans).view(P, V, -1, RANK).transpose(1, 2).to(exact) for project in (self.source, self.target)
+        )
+        affinity = target @ source.transpose(2, 3) * RANK**-0.5  # (P, K, V, V), target joints by source joints
+        return x, beta, affinity.softmax(dim=3) * self.size[:, None, None]
+
+
+def _spans(beta: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """(P, spans, T): weights that average true frames over equal shares of each clip; a frame may lie in two."""
+    P, T, _ = beta.shape
+    lengths = beta.new_full((P,), T) if mask is None else mask.sum(dim=(1, 2, 3)).to(beta.dtype)
+    width = lengths[:, None, None] / NUM_SPANS
+    begin = torch.arange(NUM_SPANS, device=beta.device)[:, None] * width  # (P, spans, 1)
+    frame = torch.arange(T, device=beta.device)
+    overlap = torch.minimum(frame + 1, begin + width) - torch.maximum(frame, begin)
+    return overlap.clamp(min=0) / width

@@ -1,0 +1,242 @@
+"""STF-GCN modules inside MS-G3D, and the terms that train them."""
+
+import numpy as np
+import oracles_msg3d
+import pytest
+import torch
+from model_cases import disturbed
+
+from lib import focus, gradcam, models
+from lib.clips import ClipSet
+from lib.focus import FocusLosses
+from lib.models import msg3d
+from lib.models.multiscale import ScaleConv
+from lib.models.stf import FocusAdjacency
+
+ALL = FocusLosses(exploration=1.0, divergence=1.0, adjacency=1.0, consistency=1.0)
+
+
+def network(**options):
+    options = {"num_classes": 4, "skeleton": "kinect20", "width": 0.0625, "seed": 0} | options
+    return models.build("stf", **options)
+
+
+@pytest.fixture(scope="module")
+def small():
+    return disturbed(network(), scale=0.05)
+
+
+@pytest.fixture
+def clips(rng):
+    arrays = [rng.normal(size=(T, M, 20, 3)).astype(np.float32) for T, M in ((12, 1), (9, 2), (5, 1))]
+    return ClipSet.from_arrays(arrays, [0, 1, 2], "kinect20", class_names=["a", "b", "c", "d"])
+
+
+# --- modules ---------------------------------------------------------------------------------------------------------
+
+
+def test_training_starts_from_msg3d(clips):
+    plain = models.build("msg3d", num_classes=4, skeleton="kinect20", width=0.0625, seed=1).eval()
+    ours = network().eval()
+    missing = ours.load_state_dict(plain.state_dict(), strict=False)
+    assert not missing.unexpected_keys
+    assert all(".focus." in name for name in missing.missing_keys)
+    batch = clips.batch(range(3))
+    with torch.no_grad():
+        torch.testing.assert_close(ours(*batch[:3]), plain(*batch[:3]), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("channels", "window_size", "stride"), [((4, 3), 1, 1), ((4, 3), 3, 2), ((2, 3), 3, 1), ((2, 3), 1, 1)]
+)
+def test_each_clip_adds_its_own_graph_to_every_window(channels, window_size, stride):
+    P, T, V, K = 2, 5, 3, 2
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape):
+        return torch.randn(shape, dtype=torch.float64, generator=generator)
+
+    conv = ScaleConv(*channels, draw(K, window_size * V, window_size * V), window_size, stride).double()
+    x, graph = draw(P, T, V, channels[0]), draw(P, K, V, V)
+    expected = oracles_msg3d.scale_conv(
+        x, (conv.A + conv.A_res).view(K, window_size * V, -1), graph, conv.mix, window_size, stride
+    )
+    torch.testing.assert_close(conv(x, graph), expected, rtol=1e-10, atol=1e-10)
+
+
+def test_replacing_drops_the_fixed_graph_where_modules_stand():
+    ours = network(focus_places=("layers.1.joints",), focus_replaces=True)
+    assert not ours.layers[1].spatial.A.any()
+    assert ours.layers[1].windows[0].conv.A.any()
+    assert ours.layers[0].spatial.A.any()
+    assert list(ours.layers[1].focus) == ["joints"]
+    assert not len(ours.layers[2].focus)
+    assert bool((ours.layers[1].focus["joints"].size == 1).all())
+    with pytest.raises(ValueError, match=r"no \['layers.3.joints'\]; choose from \['layers.0.joints'"):
+        network(focus_places=("layers.3.joints",))
+
+
+def test_padding_changes_nothing(small, clips):
+    together = clips.batch(range(3))
+    with torch.no_grad():
+        logits = small(*together[:3])
+        for n in range(3):
+            alone = clips.batch([n])
+            torch.testing.assert_close(small(*alone[:3])[0], logits[n], rtol=1e-4, atol=1e-5)
+    q, beta = focus.focus_maps(small, together)
+    for n in range(3):
+        frames, persons = -(-int(together.lengths[n]) // 2), int(together.present[n].sum())
+        for maps, single in zip((q, beta), focus.focus_maps(small, clips.batch([n])), strict=True):
+            assert not maps[n, :, frames:].any()
+            assert not maps[n, persons:].any()
+            np.testing.assert_allclose(maps[n, :persons, :frames], single[0, :persons], rtol=1e-3, atol=1e-5)
+
+
+def test_spans_average_true_frames_in_equal_shares():
+    module = FocusAdjacency(2, 1, 1.0)
+    with torch.no_grad():
+        for linear in (module.source, module.target):
+            linear.weight.zero_()
+            linear.bias.zero_()
+    x = torch.randn(2, 2, 6, 4)
+    mask = (torch.arange(6) < torch.tensor([6, 3])[:, None]).float()[:, None, :, None]
+    features, beta, graph = module(x, mask)
+    assert features is not x
+    torch.testing.assert_close(features, x)
+    assert not beta[1, 3:].any()
+    assert bool(((beta[0] > 0) & (beta[0] < 1)).all())
+    torch.testing.assert_close(graph, torch.full((2, 1, 4, 4), 0.25))  # nothing to tell joints apart: all alike
+
+
+# --- terms -----------------------------------------------------------------------------------------------------------
+
+
+def passed(model, batch):
+    with focus.watch(model) as modules:
+        logits = model(batch.x, batch.lengths, batch.present)
+    return logits, modules
+
+
+def test_the_two_paths_of_a_block_share_its_gradcam(small, clips):
+    """Slopes of both paths add up to those of what enters the block, so that a focus is GradCAM seen by one path."""
+    batch = clips.batch([0])
+    logits, modules = passed(small, batch._replace(x=batch.x.requires_grad_()))
+    target = int(logits.argmax())
+    slopes = torch.autograd.grad(logits[0, target], [m.features for m in modules[-2:]])
+    maps = sum(
+        (s.mean(dim=(2, 3), keepdim=True) * m.features).sum(dim=1) for s, m in zip(slopes, modules[-2:], strict=True)
+    )
+    expected = gradcam.gradcam(small, batch, layers=["layers.1"], target=target)["layers.1"]
+    np.testing.assert_allclose(maps.detach().numpy(), expected[0], rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("term", ["divergence", "consistency", "exploration"])
+def test_slopes_of_terms_are_those_of_finite_differences(clips, term):
+    model = disturbed(network(), scale=0.05).double()
+    batch = clips.batch([0, 1])
+    batch = batch._replace(x=batch.x.double())
+
+    def value():
+        if term == "exploration":
+            return focus.exploration(model, batch, ALL)
+        logits, modules = passed(model, batch)
+        return focus.terms(logits, batch.labels, modules, ALL)[term]
+
+    names = [
+        "layers.2.focus.windows.beta.weight",
+        "layers.2.windows.0.conv.mix.weight",
+        "layers.2.after.taps",
+        "classifier.weight",
+    ]
+    if term == "exploration":
+        names[0] = "layers.0.spatial.mix.weight"
+    weights = [model.get_parameter(name) for name in names]
+    slopes = torch.autograd.grad(value(), weights)
+    generator = torch.Generator().manual_seed(0)
+    for name, weight, slope in zip(names, weights, slopes, strict=True):
+        direction = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+        with torch.no_grad():
+            weight += 1e-6 * direction
+        above = value().item()
+        with torch.no_grad():
+            weight -= 2e-6 * direction
+        below = value().item()
+        with torch.no_grad():
+            weight += 1e-6 * direction
+        assert float((slope * direction).sum()) == pytest.approx((above - below) / 2e-6, rel=1e-3, abs=1e-8), name
+
+
+def test_the_adjacency_term_teaches_beta_alone_unless_the_target_moves(clips):
+    batch = clips.batch([0, 1, 2])
+    for moving in (False, True):
+        model = network().train()
+        logits, modules = passed(model, batch)
+        config = FocusLosses(adjacency=1.0, moving_target=moving)
+        focus.terms(logits, batch.labels, modules, config)["adjacency"].backward()
+        assert model.layers[0].focus["joints"].beta.weight.grad.abs().sum() > 0
+        after = model.layers[2].after.taps.grad  # behind all modules: reached by way of the focus alone
+        assert (after is not None and bool(after.any())) == moving
+
+
+def test_exploration_leaves_statistics_and_modes_alone(clips):
+    model = network().train()
+    before = {name: value.clone() for name, value in model.named_buffers()}
+    focus.exploration(model, clips.batch([0, 1]), ALL).backward()
+    assert all(module.training for module in model.modules())
+    for name, value in model.named_buffers():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+    assert model.classifier.weight.grad.abs().sum() > 0
+
+
+def test_exploration_hides_what_the_focus_points_at(small, clips):
+    batch = clips.batch([0])
+    seen = []
+    hook = small.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
+    try:
+        score = focus.exploration(small, batch, ALL)
+    finally:
+        hook.remove()
+    plain, masked = seen
+    torch.testing.assert_close(plain, batch.x)
+    q = torch.as_tensor(focus.focus_maps(small, batch)[0][0, 0])  # (T_l, V)
+    frame, joint = divmod(int(q.argmax()), 20)
+    own, left = plain[0, ..., 0], masked[0, ..., 0]  # (C, T, V)
+    share = (left - own).norm(dim=0) / (own.mean(dim=2, keepdim=True) - own).norm(dim=0)  # of the way to the centre
+    assert bool((share <= 1 + 1e-5).all())
+    frames, joints = divmod(int(share.argmax()), 20)
+    assert (frames // 2, joints) == (frame, joint)
+    assert float(share[:, q.sum(dim=0) == 0].sum()) == 0
+    assert 0 < score.item() < 1
+
+
+def test_weights_bring_terms_to_the_classification_loss(clips):
+    model, batch = network().train(), clips.batch([0, 1, 2])
+    weights = focus.balanced(model, batch, FocusLosses(), classification=1.4)
+    assert set(weights) == set(focus.TERMS)
+    logits, modules = passed(model.eval(), batch)
+    for name, value in focus.terms(logits, batch.labels, modules, ALL).items():
+        assert 1.4 / 10**0.51 < weights[name] * abs(value.item()) < 1.4 * 10**0.51
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"divergence": -1.0}, r"\{'divergence': -1.0\}, needed finite weights"),
+        ({"explained": "best"}, "explained='best'; choose 'predicted' or 'label'"),
+        ({"score": "odds"}, "score='odds'; choose one of"),
+        ({"exploration_every": 0}, "exploration_every=0, needed at least 1"),
+    ],
+)
+def test_configuration_errors(options, message):
+    with pytest.raises(ValueError, match=message):
+        FocusLosses(**options)
+
+
+def test_networks_without_modules_are_refused_by_name(clips):
+    plain = models.build("msg3d", num_classes=4, skeleton="kinect20", width=0.0625)
+    with pytest.raises(ValueError, match="MSG3D has no STF-GCN modules; build 'stf'"), focus.watch(plain):
+        pass
+    one = network(focus_places=msg3d.FOCUS_PLACES[-1:])
+    logits, modules = passed(one, clips.batch([0]))
+    with pytest.raises(ValueError, match="consistency joins two"):
+        focus.terms(logits, clips.batch([0]).labels, modules, ALL)
