@@ -12,6 +12,7 @@ from lib.models.channels_last import hide, normalise, pointwise
 
 DILATIONS = (1, 2, 3, 4)
 NUM_BRANCHES = len(DILATIONS) + 2
+PART = 4_000_000  # numbers between two products, computed at once: memory in pieces of 32 MB and more costs page faults
 
 
 class _Taps(torch.autograd.Function):
@@ -81,19 +82,27 @@ class ScaleConv(nn.Module):
         A = (self.A + self.A_res).view(K, w, V, w, V)  # (scale, target frame and joint, source frame and joint)
         if self.mix_first:
             weight = self.mix.weight.unflatten(1, (K, C)).transpose(0, 1).flatten(0, 1)  # (KC', C)
-            y = pointwise(x, weight).view(P, T, V * K, -1)
             kernel = A.permute(2, 1, 4, 0, 3).reshape(V * w, V * K, w, 1)
-            if w == self.stride == 1:
-                y = torch.bmm(kernel.flatten(1).expand(P * T, -1, -1), y.flatten(0, 1)).unflatten(0, (P, T))
-            else:  # joints and scales as channels of an image of frames and features: (P, VK, T, C') -> (P, Vw, T', C')
-                y = y.transpose(1, 2).contiguous()
-                y = F.conv2d(y, kernel, stride=(self.stride, 1), padding=(w // 2, 0)).transpose(1, 2).contiguous()
+            persons = P if x.is_cuda else max(1, PART // (T * V * len(weight)))
+            y = torch.cat([self._mixed(part, weight, kernel) for part in x.split(persons)])
             return y + self.mix.bias.to(y.dtype)
         A = A.permute(3, 4, 2, 1, 0).reshape(w * V, -1)  # columns (target joint, its frame, scale)
         x = F.pad(x, (0, 0, 0, 0, w // 2, w // 2)).unfold(1, w, self.stride)  # (P, T', V, C, w)
         x = x.permute(0, 1, 3, 4, 2).reshape(-1, w * V) @ A  # (PT'C, VwK)
         x = x.view(P, -1, C, V * w, K).permute(0, 1, 3, 4, 2).reshape(P, -1, V * w, K * C)
         return pointwise(x, self.mix.weight, self.mix.bias)
+
+    def _mixed(self, x: torch.Tensor, weight: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        """Mix channels by weight (KC', C), then joints and frames by kernel (Vw, VK, w, 1)."""
+        P, T, V, _ = x.shape
+        K, w = self.num_scales, self.window_size
+        y = pointwise(x, weight).view(P, T, V * K, -1)
+        if w == self.stride == 1:
+            return torch.bmm(kernel.flatten(1).expand(P * T, -1, -1), y.flatten(0, 1)).unflatten(0, (P, T))
+        # joints and scales as channels, last in memory, of an image of frames and features
+        y = y.transpose(2, 3).contiguous().permute(0, 3, 1, 2)  # (P, VK, T, C')
+        y = F.conv2d(y, kernel, stride=(self.stride, 1), padding=(w // 2, 0))  # (P, Vw, T', C')
+        return y.permute(0, 2, 1, 3).contiguous()
 
 
 class G3D(nn.Module):
