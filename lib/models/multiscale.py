@@ -13,6 +13,7 @@ from lib.models.convolution import convolve
 
 DILATIONS = (1, 2, 3, 4)
 NUM_BRANCHES = len(DILATIONS) + 2
+PART = 4_000_000  # numbers between two products, computed at once: memory in pieces of 32 MB and more costs page faults
 
 
 class _Taps(torch.autograd.Function):
@@ -86,37 +87,53 @@ class ScaleConv(nn.Module):
         A = (self.A + self.A_res).view(K, w, V, w, V)  # (scale, target frame and joint, source frame and joint)
         if self.mix_first:
             weight = self.mix.weight.unflatten(1, (K, C)).transpose(0, 1).flatten(0, 1)  # (KC', C)
-            y = pointwise(x, weight).view(P, T, V * K, -1)
             kernel = A.permute(2, 1, 4, 0, 3).reshape(V * w, V * K, w, 1)
-            own = None if graph is None else graph.permute(0, 2, 3, 1).flatten(2).to(y.dtype)  # (P, V, VK)
-            if w == self.stride == 1:
-                kernel = kernel.flatten(1).to(y.dtype)
-                kernel = kernel.expand(P, T, -1, -1) if own is None else (kernel + own)[:, None].expand(-1, T, -1, -1)
-                y = torch.bmm(kernel.flatten(0, 1), y.flatten(0, 1)).unflatten(0, (P, T))
-            else:  # joints and scales as channels of an image of frames and features: (P, VK, T, C') -> (P, Vw, T', C')
-                x = y.transpose(1, 2).contiguous()
-                y = convolve(x, kernel, stride=(self.stride, 1), padding=(w // 2, 0))
-                y = y.transpose(1, 2).contiguous()
-                if own is not None:
-                    own = self._over_windows(torch.bmm(own, x.flatten(2)).unflatten(2, (T, -1))).transpose(1, 2)
-                    own = (own + self.mix.bias.to(own.dtype)).unsqueeze(3)  # (P, T', V, 1, C')
-                    return (y.unflatten(2, (V, w)) + own).flatten(2, 3)
+            own = None if graph is None else graph.permute(0, 2, 3, 1).flatten(2)  # (P, V, VK)
+            persons = P if x.is_cuda else max(1, PART // (T * V * len(weight)))
+            starts = range(0, P, persons)
+            parts = [slice(start, start + persons) for start in starts]
+            y = [self._mixed(x[part], weight, kernel, None if own is None else own[part]) for part in parts]
+            y = torch.cat(y)
             return y + self.mix.bias.to(y.dtype)
         A = A.permute(3, 4, 2, 1, 0).reshape(w * V, -1)  # columns (target joint, its frame, scale)
         windows = F.pad(x, (0, 0, 0, 0, w // 2, w // 2)).unfold(1, w, self.stride)  # (P, T', V, C, w)
         y = (windows.permute(0, 1, 3, 4, 2).reshape(-1, w * V) @ A).view(P, -1, C, V * w, K)
         if graph is not None:
-            own = self._over_windows(x.permute(0, 3, 1, 2)).transpose(1, 2)  # (P, T', C, V)
-            own = torch.bmm(own.flatten(1, 2), graph.permute(0, 3, 2, 1).flatten(2).to(own.dtype))
-            y = (y.unflatten(3, (V, w)) + own.view(P, -1, C, V, 1, K)).flatten(3, 4)
+            own = self._over_windows(x).transpose(2, 3).flatten(1, 2)  # (P, T'C, V)
+            own = torch.bmm(own, graph.permute(0, 3, 2, 1).flatten(2).to(own.dtype)).view(P, -1, C, V, 1, K)
+            y = (y.unflatten(3, (V, w)) + own).flatten(3, 4)
         y = y.permute(0, 1, 3, 4, 2).reshape(P, -1, V * w, K * C)
         return pointwise(y, self.mix.weight, self.mix.bias)
 
+    def _mixed(
+        self, x: torch.Tensor, weight: torch.Tensor, kernel: torch.Tensor, own: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Mix channels by weight (KC', C), then joints and frames by kernel (Vw, VK, w, 1) and each own (P, V, VK)."""
+        P, T, V, _ = x.shape
+        K, w = self.num_scales, self.window_size
+        y = pointwise(x, weight).view(P, T, V * K, -1)
+        if own is not None:
+            own = own.to(y.dtype)
+        if w == self.stride == 1:
+            kernel = kernel.flatten(1).to(y.dtype)
+            kernel = kernel.expand(P, T, -1, -1) if own is None else (kernel + own)[:, None].expand(-1, T, -1, -1)
+            return torch.bmm(kernel.flatten(0, 1), y.flatten(0, 1)).unflatten(0, (P, T))
+        # joints and scales as channels, last in memory, of an image of frames and features
+        y = y.transpose(2, 3).contiguous()  # (P, T, C', VK)
+        found = convolve(y.permute(0, 3, 1, 2), kernel, stride=(self.stride, 1), padding=(w // 2, 0))
+        found = found.permute(0, 2, 1, 3)  # (P, T', Vw, C')
+        if own is None:
+            return found.contiguous()
+        own = torch.bmm(y.flatten(1, 2), own.transpose(1, 2)).view(P, T, -1, V)
+        own = self._over_windows(own).transpose(2, 3).unsqueeze(3)  # (P, T', V, 1, C')
+        return (found.unflatten(2, (V, w)) + own).flatten(2, 3)
+
     def _over_windows(self, x: torch.Tensor) -> torch.Tensor:
-        """Sum the frames of each window: (P, ., T, .) -> (P, ., ceil(T / stride), .)."""
-        centres = torch.arange(0, x.shape[2], self.stride, device=x.device)[:, None]
-        inside = (torch.arange(x.shape[2], device=x.device) - centres).abs() <= self.window_size // 2
-        return torch.matmul(inside.to(x.dtype), x)  # PyTorch's pooling, and its unfolding's slope, are far slower
+        """Sum the frames of each window: (P, T, ., .) -> (P, ceil(T / stride), ., .)."""
+        centres = torch.arange(0, x.shape[1], self.stride, device=x.device)[:, None]
+        inside = (torch.arange(x.shape[1], device=x.device) - centres).abs() <= self.window_size // 2
+        # PyTorch's pooling, and its unfolding's slope, are far slower
+        return torch.matmul(inside.to(x.dtype), x.flatten(2)).unflatten(2, x.shape[2:])
 
 
 class G3D(nn.Module):
