@@ -91,8 +91,8 @@ RECIPES: Mapping[str, Recipe] = {
 }
 
 
-_FOCUS = FocusLosses(exploration=1.0, divergence=0.1, adjacency=0.1, consistency=0.1)
-_SMALL = replace(_FEW_CLIPS, epochs=20, focus=_FOCUS)
+_FOCUS = FocusLosses(exploration=0.1, divergence=0.01, adjacency=0.01, consistency=0.01)
+_SMALL = replace(_FEW_CLIPS, epochs=30, focus=_FOCUS)
 FOCUS_RECIPES: Mapping[str, Recipe] = {
     "synthetic": Recipe(
         "stf",
@@ -103,7 +103,7 @@ FOCUS_RECIPES: Mapping[str, Recipe] = {
         train=replace(_SMALL, epochs=6, warmup_epochs=1, crop=1.0, turn=45.0, tilt=0.0),
     ),
     "nw_ucla": Recipe(
-        "stf", width=0.25, num_frames=24, dropout=0.0, train=replace(_SMALL, epochs=12, turn=60.0, tilt=20.0)
+        "stf", width=0.25, num_frames=24, dropout=0.0, train=replace(_SMALL, epochs=20, turn=60.0, tilt=20.0)
     ),
     "utd_mhad": Recipe("stf", width=0.25, num_frames=24, dropout=0.0, train=_SMALL),
     "msr_action3d": Recipe("stf", width=0.25, num_frames=24, dropout=0.0, train=replace(_SMALL, crop=0.5)),

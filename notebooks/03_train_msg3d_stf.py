@@ -17,13 +17,14 @@
 # **Before:** [](#nb-train-stgcn) · **Time:** 60 s on two cores · **Full runs:** `data/results/focus.csv`
 
 # %%
+from dataclasses import asdict, replace
 from functools import partial
 
 import numpy as np
 import pandas as pd
 import torch
 
-from lib import attribution, datasets, faithfulness, focus, losses, plots, recipes, runs, training
+from lib import attribution, datasets, faithfulness, focus, losses, recipes, runs, training
 
 # %% tags=["parameters"]
 dataset: str = "synthetic"  # synthetic, nw_ucla, utd_mhad or msr_action3d
@@ -35,6 +36,11 @@ epochs: int | None = None  # passes over the training clips; None: the dataset's
 width: float | None = None  # channels as a share of the published 96, 192, 384
 num_frames: int | None = None  # every clip stretched to this
 precision: str | None = None  # float32 or bfloat16
+exploration: float | None = None  # weight of the term where a step has it; None: the recipe's, as for the three below
+divergence: float | None = None
+adjacency: float | None = None
+consistency: float | None = None
+protocol: str | None = None  # how splits are made; "selection" keeps to training clips of the real datasets
 
 # %% [markdown]
 # ## The smallest case
@@ -59,12 +65,15 @@ print(losses.masked_input(x, q, centre=x.mean(dim=3, keepdim=True)))
 # adds to the fixed one, which class is explained (`lib.models.msg3d`, `lib.focus`).
 
 # %%
-recipe = recipes.get(
-    dataset, recipes.FOCUS_RECIPES, epochs=epochs, width=width, num_frames=num_frames, precision=precision
-)
+changes = {"epochs": epochs, "width": width, "num_frames": num_frames, "precision": precision}
+recipe = recipes.get(dataset, recipes.FOCUS_RECIPES, **changes)
+given = {"exploration": exploration, "divergence": divergence, "adjacency": adjacency, "consistency": consistency}
+weights = replace(recipe.train.focus, **{name: weight for name, weight in given.items() if weight is not None})
+recipe = replace(recipe, train=replace(recipe.train, focus=weights))
 limit = num_clips if dataset == "synthetic" else None
-splits = ["train", "test", "test_clean"] if dataset == "nw_ucla" else ["train", "test"]
-clips = {s: recipe.prepare(datasets.load(dataset, split=s, limit=limit, progress=False)) for s in splits}
+splits = ["train", "test", "test_clean"] if dataset == "nw_ucla" and protocol is None else ["train", "test"]
+raw = {name: datasets.load(dataset, split=name, protocol=protocol, limit=limit, progress=False) for name in splits}
+clips = {split: recipe.prepare(part) for split, part in raw.items()}
 networks = {step: recipes.focus_step(recipe, step).build(clips["train"], seed) for step in steps.split()}
 sizes = {name: sum(p.numel() for p in model.parameters()) for name, model in networks.items()}
 pd.Series(sizes, name="weights").to_frame()
@@ -101,7 +110,7 @@ for step, model in networks.items():
         row[split] = training.evaluate(model, clips[split], config=recipe.train).top1
         row[f"{split}_10_passes"] = training.evaluate(model, clips[split], config=recipe.train, passes=10).top1
     rows.append(row)
-scores = runs.save_table("focus", pd.DataFrame(rows).assign(seed=seed, **recipes.described(recipe)))
+scores = runs.save_table("focus", pd.DataFrame(rows).assign(seed=seed, **recipes.described(recipe), **asdict(weights)))
 scores.set_index("step")[["train_accuracy", *[name for name in scores if name.startswith("test")]]].round(3)
 
 # %%

@@ -1,0 +1,72 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# (nb-scarce-data)=
+# # How little data would do?
+#
+# Labelled motion is expensive. How much accuracy is left with a tenth, a fifth or a quarter of the training clips, and
+# does it help a network to be told where to look?
+#
+# **Before:** [](#nb-train-msg3d-stf) · **Time:** 60 s on two cores · **Full runs:** `data/results/scarce.csv`
+
+# %%
+import math
+from dataclasses import replace
+
+import pandas as pd
+
+from lib import datasets, protocols, recipes, runs, training
+
+# %% tags=["parameters"]
+dataset: str = "synthetic"  # synthetic, nw_ucla, utd_mhad or msr_action3d
+seed: int = 0  # which clips are kept; initial weights, order, augmentation
+shares: str = "0.25 1"  # of the training clips, each between 0 and 1
+steps: str = "stgcn msg3d stf"  # networks to train, as on the page before
+num_clips: int = 120  # synthetic training clips; real datasets are used whole
+epochs: int | None = None  # passes over all training clips; None: the dataset's recipe, as for all below
+width: float | None = None  # channels as a share of the published ones
+num_frames: int | None = None  # every clip stretched to this
+precision: str | None = None  # float32 or bfloat16
+
+# %% [markdown]
+# ## Which clips are kept
+#
+# Every class gives the same share of its clips, at least one. A smaller share lies within a larger one of the same
+# seed, and all networks of a seed see the same clips, so that differences between them are paired.
+
+# %% tags=["nbval-check-output"]
+recipe = recipes.get(
+    dataset, recipes.FOCUS_RECIPES, epochs=epochs, width=width, num_frames=num_frames, precision=precision
+)
+limit = num_clips if dataset == "synthetic" else None
+splits = ["train", "test", "test_clean"] if dataset == "nw_ucla" else ["train", "test"]
+clips = {s: recipe.prepare(datasets.load(dataset, split=s, limit=limit, progress=False)) for s in splits}
+kept = {float(share): protocols.scarce(clips["train"], float(share), seed) for share in shares.split()}
+pd.Series({share: len(places) for share, places in kept.items()}, name="training clips").rename_axis("share").to_frame()
+
+# %% [markdown]
+# Fewer clips make shorter epochs. With the same number of epochs a tenth of the clips would also mean a tenth of the
+# steps, and a network that has hardly moved from its start; with the same number of steps it would see each clip ten
+# times as often. Halfway between, on a logarithmic scale, epochs grow with the root of what is missing.
+
+# %%
+rows = []
+for share, places in kept.items():
+    train = clips["train"].subset(places)
+    longer = replace(recipe, train=replace(recipe.train, epochs=round(recipe.train.epochs / math.sqrt(share))))
+    for step in steps.split():
+        model, history = recipes.focus_step(longer, step).fit(train, seed)
+        row = {"step": step, "share": share, "clips_train": len(train), "seconds": round(history.seconds, 1)}
+        for split in splits[1:]:
+            row[split] = training.evaluate(model, clips[split], config=recipe.train).top1
+        row["epochs_share"] = longer.train.epochs
+        rows.append(row)
+table = pd.DataFrame(rows).assign(seed=seed, **recipes.described(recipe))
+runs.save_table("scarce", table)
+table.pivot(index="share", columns="step", values=splits[-1]).round(3)
