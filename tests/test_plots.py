@@ -78,6 +78,15 @@ def trust_rows():
     return rows.assign(value=np.linspace(0.1, 0.8, 8), low=0.0, high=0.9)
 
 
+def gain_rows():
+    return pd.DataFrame({"mean": [2.0, 0.1], "low": [1.0, -1.0], "high": [3.0, 1.2]}, index=["stf", "modules"])
+
+
+def share_rows():
+    shares = pd.DataFrame({"share": [0.1, 1.0] * 2, "step": ["msg3d"] * 2 + ["stf"] * 2, "mean": [0.5, 0.9, 0.6, 0.95]})
+    return shares.assign(low=shares["mean"] - 0.05, high=shares["mean"] + 0.05)
+
+
 def ax_calls(rng, skeleton):
     """Name -> (positional arguments, keywords) for every function with one axes."""
     path = np.array([[0, 0], [1, 1], [2, 1], [3, 2]])
@@ -101,6 +110,11 @@ def ax_calls(rng, skeleton):
         "graph_embedding": ((ring(30), labels, NAMES), {}),
         "class_importance": ((rng.uniform(size=(3, 5)), NAMES, list("vwxyz")), {}),
         "speed": ((times,), {}),
+        "gains": (
+            (gain_rows(),),
+            {"published": {"stf": 2.6}, "per_seed": pd.DataFrame({"stf": [1.0, 3.0], "modules": 0.1})},
+        ),
+        "by_share": ((share_rows(), ["msg3d", "stf"]), {}),
         "growth": ((times,), {"x": "N", "value": "seconds_per_pair", "series": "library"}),
     }
 
@@ -301,3 +315,21 @@ def test_no_torch_is_imported():
 
     code = "import sys, lib.plots; sys.exit('torch' in sys.modules or 'lib.clips' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_gains_stand_in_order_beside_published_ones(plots):
+    ax = plots.gains(gain_rows(), published={"stf": 2.6, "unknown": 9.0})
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["stf", "modules"]
+    squares = next(line for line in ax.lines if line.get_label() == "published")
+    np.testing.assert_array_equal(squares.get_xydata(), [[2.6, 1.0]])
+    with pytest.raises(ValueError, match=r"found: no column \['low', 'high'\]"):
+        plots.gains(gain_rows()[["mean"]])
+
+
+def test_shares_are_percent_on_a_log_axis(plots):
+    ax = plots.by_share(share_rows(), ["stf"])
+    assert ax.get_xscale() == "log"
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["10", "100"]
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.6, 0.95])
+    with pytest.raises(ValueError, match=r"names \['gcn'\] have no rows"):
+        plots.by_share(share_rows(), ["gcn"])

@@ -263,19 +263,6 @@ def test_calibration_sees_what_varies_between_classes_that_lie_side_by_side(rng)
     assert net.input_norm.running_var.min() > 15  # 1 within a class, 25 between the two
 
 
-def test_recipes_change_by_name_and_refuse_other_names():
-    recipe = recipes.get("nw_ucla", epochs=3, width=0.25, precision=None)
-    assert (recipe.train.epochs, recipe.width) == (3, 0.25)
-    assert recipe.train.precision == recipes.get("nw_ucla").train.precision
-    with pytest.raises(ValueError, match=r"has no \['lerning_rate'\]"):
-        recipes.get("nw_ucla", lerning_rate=1.0)
-    with pytest.raises(ValueError, match="no recipe for 'ntu'"):
-        recipes.get("ntu")
-
-
-# --- scores -------------------------------------------------------------------------------------------------------
-
-
 def test_scores_by_hand():
     logits = np.log(np.array([[0.7, 0.2, 0.1], [0.4, 0.5, 0.1], [0.9, 0.05, 0.05]], dtype=np.float32))
     result = scores.score(logits, np.array([0, 0, 1]))

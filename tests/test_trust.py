@@ -48,3 +48,27 @@ def test_where_lower_is_better_signs_turn():
 def test_one_seed_is_refused():
     with pytest.raises(ValueError, match=r"seeds \[0\]; needed at least two"):
         trust.gaps_of_best(rows({"a": [1.0], "b": [2.0]}), ["a"], ["b"])
+
+
+def test_gains_are_paired_by_seed():
+    values = {"base": [0.5, 0.7, 0.6], "better": [0.6, 0.8, 0.7], "same": [0.5, 0.7, 0.6]}
+    found = trust.paired_gains(rows(values), "base", by="method")
+    assert list(found.index) == ["better", "same"]
+    np.testing.assert_allclose(found.loc["better"], [0.1, 0.1, 0.1, 3, 3], rtol=1e-12)  # seeds differ, gains do not
+    np.testing.assert_allclose(found.loc["same"], [0, 0, 0, 3, 0], atol=1e-12)
+
+
+def test_gains_of_seeds_that_lack_one_are_left_out():
+    values = {"base": [0.5, 0.7], "longer": [0.6, 0.9, 0.1], "once": [0.4]}
+    found = trust.paired_gains(rows(values), "base", by="method")
+    assert found["seeds"].to_dict() == {"longer": 2, "once": 1}
+    assert found.loc["longer", "mean"] == pytest.approx(0.15)
+    assert found.loc["longer", "low"] < 0.1  # two seeds say little
+    assert np.isnan(found.loc["once", "low"])
+
+
+def test_gains_need_a_baseline_and_one_row_per_seed():
+    with pytest.raises(ValueError, match=r"no method 'other'; there are \['base'\]"):
+        trust.paired_gains(rows({"base": [1.0]}), "other", by="method")
+    with pytest.raises(ValueError, match=r"several for .*'method': 'base'"):
+        trust.paired_gains(pd.concat([rows({"base": [1.0]})] * 2), "base", by="method")

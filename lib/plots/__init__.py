@@ -12,6 +12,7 @@ from lib.plots.graph import graph_embedding, graph_layers
 from lib.plots.layout import spectral_layout
 from lib.plots.skeleton import pose, pose_strip
 from lib.plots.speed import growth, speed
+from lib.plots.study import by_share, gains
 from lib.plots.style import class_style, styled
 from lib.plots.summary import class_counts, clip_lengths
 from lib.plots.training import confusion, learning_curves, reliability
@@ -22,11 +23,13 @@ __all__ = [
     "Animation",
     "alignment",
     "band_sensitivity",
+    "by_share",
     "class_counts",
     "class_importance",
     "class_style",
     "clip_lengths",
     "confusion",
+    "gains",
     "graph_embedding",
     "graph_layers",
     "growth",

@@ -1,0 +1,75 @@
+"""What a study over seeds found: gains of one network over another, and accuracy against the share of clips."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from lib.plots.style import GRAY, LINE_COLORS, need_columns, new_axes, spoken, styled
+
+
+@styled
+def gains(
+    found: pd.DataFrame,
+    *,
+    published: Mapping[str, float] | None = None,
+    per_seed: pd.DataFrame | None = None,
+    ax: Axes | None = None,
+    unit: str = "points",
+) -> Axes:
+    """Draw gains over a baseline with their intervals, one row each; the baseline is the line at 0.
+
+    Parameters
+    ----------
+    found
+        As `trust.paired_gains` returns it: ``mean``, ``low``, ``high``, indexed by name.
+    published
+        Gains that others report, drawn as open squares where a name has one.
+    per_seed
+        (seeds, names) gains, drawn as small dots.
+    """
+    need_columns(found, ["mean", "low", "high"], "found")
+    ax = new_axes(ax, (6.0, 0.9 + 0.42 * len(found)))
+    place = np.arange(len(found))[::-1]
+    ax.axvline(0, color=GRAY, lw=1)
+    if per_seed is not None:
+        for y, name in zip(place, found.index, strict=True):
+            values = per_seed[name].dropna()
+            ax.plot(values, np.full(len(values), y - 0.18), "o", color=GRAY, ms=3, alpha=0.7, mew=0)
+    ax.hlines(place, found["low"].astype(float), found["high"].astype(float), color=LINE_COLORS[0], lw=2)
+    ax.plot(found["mean"], place, "o", color=LINE_COLORS[0], ms=6, label="mean of seeds, 95 % interval")
+    named = {name: value for name, value in (published or {}).items() if name in found.index}
+    if named:
+        rows = [place[found.index.get_loc(name)] for name in named]
+        ax.plot(list(named.values()), rows, "s", color=LINE_COLORS[1], mfc="none", ms=7, label="published")
+    ax.set_yticks(place, spoken(list(found.index)))
+    ax.set(xlabel=f"gain ({unit})", ylabel="network", ylim=(-0.6, len(found) - 0.4))
+    ax.grid(axis="x")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return ax
+
+
+@styled
+def by_share(rows: pd.DataFrame, names: Sequence[str], *, by: str = "step", ax: Axes | None = None) -> Axes:
+    """Draw a score against the share of training clips, a line for each of `names` with its interval over seeds.
+
+    `rows` has columns ``share``, `by`, ``mean``, ``low`` and ``high`` (NaN with a single seed), shares in (0, 1].
+    """
+    need_columns(rows, ["share", by, "mean", "low", "high"], "rows")
+    if unknown := [name for name in names if name not in set(rows[by])]:
+        raise ValueError(f"names {unknown} have no rows; choose from {sorted(set(rows[by]))}")
+    ax = new_axes(ax, (5.2, 3.4))
+    for color, name in zip(LINE_COLORS, names, strict=False):
+        part = rows[rows[by] == name].sort_values("share")
+        share = 100 * part["share"]
+        ax.fill_between(share, part["low"].astype(float), part["high"].astype(float), color=color, alpha=0.18, lw=0)
+        ax.plot(share, part["mean"], "o-", color=color, ms=4.5, label=spoken([name])[0])
+    ax.set_xscale("log")
+    shares = sorted(set(100 * rows["share"]))
+    ax.set_xticks(shares, [f"{share:g}" for share in shares], minor=False)
+    ax.minorticks_off()
+    ax.set(xlabel="training clips (%)", ylabel="accuracy")
+    ax.grid(axis="y")
+    ax.legend()
+    return ax

@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib import datasets, protocols, recipes
+from lib.clips import ClipSet
+from lib.focus import TERMS
+
+
+def test_recipes_change_by_name_and_refuse_other_names():
+    recipe = recipes.get("nw_ucla", epochs=3, width=0.25, precision=None)
+    assert (recipe.train.epochs, recipe.width) == (3, 0.25)
+    assert recipe.train.precision == recipes.get("nw_ucla").train.precision
+    with pytest.raises(ValueError, match=r"has no \['lerning_rate'\]"):
+        recipes.get("nw_ucla", lerning_rate=1.0)
+    with pytest.raises(ValueError, match="no recipe for 'ntu'"):
+        recipes.get("ntu")
+
+
+# --- scores -------------------------------------------------------------------------------------------------------
+
+
+def test_the_ablation_adds_one_term_at_a_time():
+    recipe = recipes.get("synthetic", recipes.FOCUS_RECIPES)
+    kept = []
+    for step in recipes.FOCUS_STEPS:
+        changed = recipes.focus_step(recipe, step)
+        assert changed.model == ("msg3d" if step == "msg3d" else "stf")
+        kept.append([name for name in TERMS if getattr(changed.train.focus, name)])
+    assert [len(names) for names in kept] == [0, 0, 1, 2, 3, 4]
+    assert recipes.focus_step(recipe, "stgcn").model == "stgcn"
+    with pytest.raises(ValueError, match="no step 'sft'; choose one of"):
+        recipes.focus_step(recipe, "sft")
+
+
+def test_networks_of_the_ablation_are_trained_alike():
+    recipe = recipes.get("utd_mhad", recipes.FOCUS_RECIPES)
+    rows = [recipes.described(recipes.focus_step(recipe, step)) for step in ("stgcn", *recipes.FOCUS_STEPS)]
+    assert all(row == rows[0] for row in rows)
+
+
+def test_a_term_changes_what_is_learnt_and_alternates(tmp_path, monkeypatch):
+    monkeypatch.setenv("LAYERS_BUILD", str(tmp_path))
+    recipe = recipes.get("synthetic", recipes.FOCUS_RECIPES, epochs=1, width=0.0625, num_frames=8)
+    clips = recipe.prepare(datasets.load("synthetic", split="train", limit=20, progress=False))
+    plain, history = recipes.focus_step(recipe, "modules").fit(clips, 0, progress=False)
+    focused, terms = recipes.focus_step(recipe, "stf").fit(clips, 0, progress=False)
+    assert set(TERMS) <= set(terms.epochs.columns)
+    assert not set(TERMS) & set(history.epochs.columns)
+    assert np.isfinite(terms.epochs[list(TERMS)].to_numpy()).all()
+    differs = [not torch.equal(a, b) for a, b in zip(plain.parameters(), focused.parameters(), strict=True)]
+    assert any(differs)
+
+
+# --- fewer clips -----------------------------------------------------------------------------------------------------
+
+
+def labelled(counts):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    return ClipSet.from_arrays([np.ones((2, 17, 3), np.float32)] * len(labels), labels, "coco17")
+
+
+@given(counts=st.lists(st.integers(1, 12), min_size=1, max_size=4), share=st.floats(0.01, 1.0), seed=st.integers(0, 9))
+def test_parts_are_stratified_and_lie_within_larger_ones(counts, share, seed):
+    clips = labelled(counts)
+    places = protocols.scarce(clips, share, seed)
+    kept = np.bincount(clips.labels[places], minlength=len(counts))
+    np.testing.assert_array_equal(kept, [max(1, int(np.ceil(round(share * count, 9)))) for count in counts])
+    assert np.isin(places, protocols.scarce(clips, min(1.0, 1.5 * share), seed)).all()
+    assert len(np.unique(places)) == len(places)
+
+
+def test_another_seed_keeps_others_and_all_is_all():
+    clips = labelled([40, 40])
+    assert set(protocols.scarce(clips, 0.25, 0)) != set(protocols.scarce(clips, 0.25, 1))
+    np.testing.assert_array_equal(protocols.scarce(clips, 1.0, 3), np.arange(80))
+    with pytest.raises(ValueError, match=r"share=0; needed in \(0, 1\]"):
+        protocols.scarce(clips, 0, 0)
