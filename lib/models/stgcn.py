@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lib.models import layers
-from lib.models.channels_last import WIDE, hide, normalise, pointwise
+from lib.models.channels_last import hide, normalise, pointwise
 from lib.models.network import SkeletonNetwork
 from lib.skeletons import Skeleton
 
@@ -70,13 +70,13 @@ class STGCNBlock(nn.Module):
         """(P, C, T, V) -> (P, C', ceil(T / stride), V); masks mark the true frames before and after the stride."""
         x = x.permute(0, 2, 3, 1)  # (P, T, V, C), as it lies in memory
         y = hide(F.relu_(normalise(self.gcn_norm, self.gcn(x), mask)), mask).permute(0, 3, 1, 2)
-        # The backward pass of PyTorch 2.13's CPU convolution corrupts memory on channels-last input of few channels
-        # with two threads.
-        y = self.tcn(y if y.shape[1] >= WIDE else y.contiguous()).permute(0, 2, 3, 1)
+        y = self.tcn(y).permute(0, 2, 3, 1)
         y = self.dropout(normalise(self.tcn_norm, y, mask_out))
         if self.identity:
             y = y + x
         elif self.residual is not None:
+            # Not a convolution with a stride: the backward pass of PyTorch 2.13's CPU 1x1 convolutions with a stride
+            # corrupts memory on channels-last input of few channels with two threads.
             x = pointwise(x[:, :: self.tcn.stride[0]], self.residual.weight.flatten(1), self.residual.bias)
             y = y + normalise(self.residual_norm, x, mask_out)
         return F.relu_(y).permute(0, 3, 1, 2)
