@@ -98,7 +98,11 @@ class Prose:
         module, _, last = name.removeprefix("lib.").rpartition(".")
         if not module:
             return self.known[self.module].get(last)
-        return self.known.get(f"lib.{module}", {}).get(last)
+        beside = self.module.rpartition(".")[0]  # lib.models.stgcn may say layers.as_stream
+        for path in (f"lib.{module}", f"{beside}.{module}"):
+            if last in self.known.get(path, {}):
+                return self.known[path][last]
+        return None
 
     def _cite(self, text: str) -> str:
         for key, work in self.cited.items():

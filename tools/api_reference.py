@@ -80,52 +80,56 @@ def module_page(module: griffe.Module, members: dict, prose: api_docstrings.Pros
     yield from prose.sections(module.docstring)
     for name, found in members.items():
         yield f"({target(module.path, name, found)})=\n## {name}"
-        yield signature(name, found)
+        yield python(signature(name, found))
         yield from prose.sections(found.docstring)
         if found.is_class:
-            yield from class_body(name, found, prose)
+            yield from methods(name, found, prose)
 
 
-def class_body(name: str, found: griffe.Class, prose: api_docstrings.Prose) -> Iterator[str]:
-    """Yield fields, where no section of the docstring says them, then documented methods and properties."""
-    documented = {section.kind.value for section in found.docstring.parsed} if found.docstring else set()
-    fields = [child for child in found.attributes.values() if is_field(child)]
-    if fields and "attributes" not in documented and "parameters" not in documented:
-        yield "**Fields**"
-        yield from (f"`{field_text(field)}`\n: {prose.text(comment(field)) or '–'}" for field in fields)
+def methods(name: str, found: griffe.Class, prose: api_docstrings.Prose) -> Iterator[str]:
+    """Yield the documented methods and properties of a class."""
     for child_name, child in found.members.items():
         if child_name.startswith("_") or child.is_alias or not child.docstring:
             continue
         if child.is_function or "property" in child.labels:
-            yield f"### {name}.{child_name}"
+            yield f"### `{name}.{child_name}`"
             if child.is_function:
-                yield signature(child_name, child)
+                yield python(call(child_name, child))
             yield from prose.sections(child.docstring)
 
 
-def is_field(attribute: griffe.Attribute) -> bool:
-    """Whether users set or read it: annotated in the class body, of a dataclass or a named tuple."""
-    return (
-        not attribute.name.startswith("_") and attribute.annotation is not None and "property" not in attribute.labels
-    )
-
-
-def field_text(field: griffe.Attribute) -> str:
-    """Spell a field as the source does."""
-    return f"{field.name}: {field.annotation}" + (f" = {field.value}" if field.value is not None else "")
-
-
-def comment(field: griffe.Attribute) -> str:
-    """Return the remark behind a field in the source, where units and ranges stand."""
-    line = field.lines[-1] if field.lines else ""
-    return line.partition("  # ")[2].strip()
+def python(code: str) -> str:
+    """Set code apart."""
+    return f"```python\n{code}\n```"
 
 
 def signature(name: str, found: griffe.Function | griffe.Class) -> str:
-    """Return a call as one would type it, with annotations and defaults."""
-    if found.is_class and not list(found.parameters):
-        bases = ", ".join(str(base) for base in found.bases)
-        return f"```python\nclass {name}({bases})\n```" if bases else f"```python\nclass {name}\n```"
+    """Return what one types to use it: a call, or the fields of a class that is made of nothing else."""
+    bases = [str(base) for base in found.bases] if found.is_class else []
+    if found.is_class and ("dataclass" in found.labels or "NamedTuple" in bases):
+        title = f"class {name}({', '.join(bases)}):" if bases else f"@dataclass\nclass {name}:"
+        return "\n".join([title, *(f"    {field_line(field)}" for field in fields(found))])
+    return call(name, found)
+
+
+def fields(found: griffe.Class) -> list[griffe.Attribute]:
+    """Annotated names of a class body that users set or read."""
+    return [
+        child
+        for child in found.attributes.values()
+        if child.annotation is not None and not child.name.startswith("_") and "property" not in child.labels
+    ]
+
+
+def field_line(field: griffe.Attribute) -> str:
+    """Spell a field as the source does, with the remark behind it, where units and ranges stand."""
+    default = f" = {field.value}" if field.value is not None else ""
+    remark = field.lines[-1].partition("  # ")[2].strip() if field.lines else ""
+    return f"{field.name}: {field.annotation}{default}" + (f"  # {remark}" if remark else "")
+
+
+def call(name: str, found: griffe.Function | griffe.Class) -> str:
+    """Return a call with annotations and defaults, on one line where it is short."""
     parts, star = [], False
     for parameter in found.parameters:
         kind = parameter.kind.value
@@ -140,6 +144,6 @@ def signature(name: str, found: griffe.Function | griffe.Class) -> str:
         parts.append(f"{text} = {parameter.default}" if shows_default else text)
     after = f" -> {found.returns}" if found.is_function and found.returns is not None else ""
     line = f"{name}({', '.join(parts)}){after}"
-    if len(line) > LONG_SIGNATURE:
-        line = f"{name}(\n" + "".join(f"    {part},\n" for part in parts) + f"){after}"
-    return f"```python\n{line}\n```"
+    if len(line) <= LONG_SIGNATURE:
+        return line
+    return f"{name}(\n" + "".join(f"    {part},\n" for part in parts) + f"){after}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jinja2
 
-from tools.offline_theme import cells, frame, prose
+from tools.offline_theme import boxes, cells, frame, prose  # noqa: F401 (boxes registers its writers)
 from tools.offline_theme.document import Document
 
 FOLDER = Path(__file__).parent
