@@ -44,7 +44,7 @@ class Prose:
     def summary(self, docstring: griffe.Docstring | None) -> str:
         """Return the first paragraph, on one line."""
         text = docstring.value.partition("\n\n")[0] if docstring else ""
-        return self.text(" ".join(text.split())).replace("|", "\\|")
+        return self.text(" ".join(text.split()))
 
     def sections(self, docstring: griffe.Docstring | None) -> Iterator[str]:
         """Yield a docstring's sections as blocks of Markdown."""

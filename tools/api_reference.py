@@ -28,14 +28,14 @@ def write(package: Path, folder: Path) -> list[str]:
     cited = load_bibliography(package.parent / "references.bib")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    lines = ["(api)=", "# API reference", "", INTRODUCTION, "", "| module | what it is for |", "|---|---|"]
+    overview = ["(api)=\n# API reference", INTRODUCTION]
     for number, module in enumerate(modules):
         prose = api_docstrings.Prose(module.path, known, modules_known, cited)
         text = "\n\n".join([*module_page(module, shown[module.path], prose)]) + "\n"
         # MyST sorts files by number and leaves it out of the address.
         (folder / f"{number:02d}_{module.path.replace('.', '_')}.md").write_text(text, encoding="utf-8")
-        lines.append(f"| [`{module.path}`](#{label(module.path)}) | {prose.summary(module.docstring)} |")
-    (folder / "api.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        overview.append(f"[`{module.path}`](#{label(module.path)})\n: {prose.summary(module.docstring)}")
+    (folder / "api.md").write_text("\n\n".join(overview) + "\n", encoding="utf-8")
     return list(shown)
 
 
