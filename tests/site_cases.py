@@ -23,6 +23,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 # What is on a page, as the browser has laid it out. Folded parts are opened first.
 SEEN = """() => {
   document.querySelectorAll("main details").forEach(part => (part.open = true));
+  const UNREAD = "svg, .katex, math, sup, sub, style, script, .skip";
   const own = node => [...node.childNodes].some(c => c.nodeType === 3 && c.textContent.trim());
   const shown = node => node.checkVisibility({opacityProperty: true, visibilityProperty: true});
   return {
@@ -42,8 +43,8 @@ SEEN = """() => {
       id: e.id, number: e.querySelector(".number")?.textContent ?? "",
     })),
     references: [...document.querySelectorAll("main a.reference")].map(a => ({url: a.href, text: a.textContent})),
-    texts: [...document.querySelectorAll("body *")].filter(e => own(e) && shown(e))
-      .filter(e => !e.closest("svg, .katex, math, sup, sub, style, script, .skip")).map(e => ({
+    texts: [...document.querySelectorAll(`body :not(${UNREAD}, :is(${UNREAD}) *)`)].filter(e => own(e) && shown(e))
+      .map(e => ({
         text: e.textContent.trim().slice(0, 60), size: parseFloat(getComputedStyle(e).fontSize),
         colours: e.closest(".lom-pose") ? null : [getComputedStyle(e).color, background(e)],
       })),
@@ -157,7 +158,7 @@ def look(browser, address, slugs, pictures):
             page.set_viewport_size(window)
             visits.append(Visit(slug, scheme, window, page.evaluate(SEEN), requests[:], errors[:]))
             if window == NARROW and not of_api:
-                page.screenshot(path=pictures / f"{slug or 'index'}-{window['width']}-{scheme}.png", full_page=True)
+                page.screenshot(path=pictures / f"{slug or 'index'}-{scheme}.jpeg", full_page=True)
         requests.clear(), errors.clear()
     context.close()
     return visits
