@@ -50,8 +50,8 @@ def book(tmp_path, monkeypatch):
 
     def myst(prints, *, code=0, generator="MyST"):
         def run(command, *, cwd, **options):
-            assert command[:2] == ["jupyter-book", "build"]
-            (cwd / "_build" / "html").mkdir(parents=True)
+            assert command[:3] == ["jupyter-book", "build", "--html"]
+            (cwd / "_build" / "html").mkdir(parents=True, exist_ok=True)
             (cwd / "_build" / "html" / "index.html").write_text(f'<meta name="generator" content="{generator}">')
             return subprocess.CompletedProcess(command, code, stdout=prints)
 
@@ -84,18 +84,24 @@ def test_the_book_theme_is_not_taken_for_granted(book):
         site.build("book", book("📖 Built", generator=offline_theme.GENERATOR))
 
 
-def test_the_theme_follows_the_registry(book, monkeypatch):
+UNREACHED = "request to https://example.org/book-theme failed, reason: getaddrinfo ENOTFOUND"
+
+
+def test_the_book_theme_is_taken_where_it_can_be_had(book, monkeypatch):
     from tools import site
 
-    monkeypatch.setattr(site, "_has_registry", lambda: True)
+    monkeypatch.setattr(site, "_build_with_offline_theme", lambda root, output: None)
     assert site.build("auto", book("📖 Built")) == "book"
+    assert site.build("auto", book(UNREACHED, code=1)) == "offline"
+    with pytest.raises(site.NoThemeError, match="ENOTFOUND"):
+        site.build("book", book(UNREACHED, code=1))
 
 
-def test_a_registry_that_does_not_answer_is_none(monkeypatch):
+def test_a_defect_is_not_taken_for_a_missing_theme(book):
     from tools import site
 
-    monkeypatch.setattr(site, "REGISTRY", "http://127.0.0.1:9/")
-    assert not site._has_registry()
+    with pytest.raises(site.SiteError, match="no such figure"):
+        site.build("auto", book("⛔ no such figure", code=1))
 
 
 def test_every_file_names_the_same_version_and_title():

@@ -221,6 +221,13 @@ def test_contents_open_on_a_phone_and_show_where_one_is(page, address):
     assert page.url == f"{address}gradcam/index.html"
 
 
+def test_pages_can_be_read_straight_from_the_disk(site, page):
+    page.goto((site.folder / "index.html").as_uri())
+    page.locator("main").get_by_role("link", name="Layer geometry").first.click()
+    assert page.url == (site.folder / "layer-geometry" / "index.html").as_uri()
+    assert page.locator("main img").first.evaluate("image => image.naturalWidth") > 0
+
+
 def test_pages_can_be_read_without_scripts(browser, address):
     with browser.new_context(viewport=NARROW, java_script_enabled=False) as context:
         page = context.new_page()
