@@ -11,11 +11,11 @@ INSTALLED := $(VENV)/.installed
 TORCH := $(shell sed -n 's/^nn = \["\(torch[^"]*\)".*/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lab check notebooks clean
+.PHONY: help setup run test lab site check notebooks clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 19
-	@echo 'Variables: PYTHON, TORCH_INDEX (setup); PAGE (run); ARGS (run, test, notebooks), as in make run ARGS="-p seed 1"'
+	@echo 'Variables: PYTHON, TORCH_INDEX (setup); PAGE (run); ARGS (run, test, site, notebooks), as in make run ARGS="-p seed 1"'
 
 setup: $(INSTALLED)  ## make .venv and install the book into it
 
@@ -28,6 +28,9 @@ test: $(INSTALLED)  ## run all tests, pages included
 lab: $(INSTALLED)  ## open JupyterLab on the pages
 	$(BIN)/jupyter lab notebooks
 
+site: $(INSTALLED)  ## build the book's site into _build/html, and say with which theme (ARGS="--theme offline")
+	$(BIN)/python -m tools.site $(ARGS)
+
 check: $(INSTALLED)  ## what a change must pass: format, lint, tests (pairing of pages is one of them)
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -37,11 +40,11 @@ notebooks: $(INSTALLED)  ## execute pages with their defaults and store the note
 	$(BIN)/python -m lib execute $(ARGS)
 
 clean:  ## remove executed runs and caches; keeps .venv, downloads and trained checkpoints
-	rm -rf build/runs build/interactive _build .pytest_cache .ruff_cache .hypothesis
+	rm -rf build/runs build/interactive build/site _build reference/api .pytest_cache .ruff_cache .hypothesis
 
 # torch first and alone: PyPI's Linux wheel brings several GB of CUDA, and an extra index slows down every other package.
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --retries 1 --extra-index-url $(TORCH_INDEX) "$(TORCH)"
-	$(BIN)/python -m pip install --disable-pip-version-check -e ".[nn,book,cluster,test]"
+	$(BIN)/python -m pip install --disable-pip-version-check -e ".[nn,book,site,cluster,test]"
 	touch $@
