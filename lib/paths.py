@@ -6,6 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 RESULTS = ROOT / "data" / "results"
+PUBLISHED = ROOT / "data" / "published.csv"  # numbers of other people's papers, each with its source
 
 
 def build() -> Path:
