@@ -115,7 +115,9 @@ def gradient_errors(networks: dict[str, nn.Module], x: torch.Tensor, labels: tor
         off = sum(float((found[name] - exact[name]).square().sum()) for name in exact)
         errors[who] = (off / sum(float(slope.square().sum()) for slope in exact.values())) ** 0.5
     if errors["ours"] > 3 * errors["published"] + 1e-4:
-        raise ValueError(f"float32 gradients are off by {errors}; ours may be at most three times the published network's")
+        raise ValueError(
+            f"float32 gradients are off by {errors}; ours may be at most three times the published network's"
+        )
     return errors
 
 
