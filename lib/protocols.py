@@ -1,7 +1,5 @@
 """Which clips a study trains on: fewer labelled clips, the same ones for every network of a seed."""
 
-import math
-
 import numpy as np
 
 from lib.clips import ClipSet
@@ -10,7 +8,7 @@ from lib.clips import ClipSet
 def scarce(clips: ClipSet, share: float, seed: int) -> np.ndarray:
     """Positions of a stratified part of `clips`, in order; a smaller share of the same seed lies within a larger one.
 
-    Every class gives ``share`` of its clips, rounded up, so that none is lost.
+    Every class gives ``share`` of its clips, rounded to whole ones, but at least one.
     """
     if not 0 < share <= 1:
         raise ValueError(f"share={share}; needed in (0, 1]")
@@ -18,4 +16,4 @@ def scarce(clips: ClipSet, share: float, seed: int) -> np.ndarray:
     order = rng.permutation(len(clips))
     labels = clips.labels[order]
     parts = [order[labels == label] for label in np.unique(labels)]
-    return np.sort(np.concatenate([part[: math.ceil(round(share * len(part), 9))] for part in parts]))
+    return np.sort(np.concatenate([part[: max(1, round(share * len(part)))] for part in parts]))
