@@ -1,0 +1,109 @@
+"""Writes the results table of the README from ``data/results/``, and its figure from a stored page.
+
+python -m tools.readme          writes both
+python -m tools.readme --check  says whether they are up to date
+"""
+
+import argparse
+import base64
+import sys
+from collections.abc import Iterator
+
+import nbformat
+import pandas as pd
+
+from lib import execution, paths, runs, trust
+
+README = paths.ROOT / "README.md"
+FIGURE = paths.ROOT / "reference" / "layers.png"
+PAGE, LABEL = "05_layer_geometry", "fig-smoothness-nw-ucla"
+BEGIN, END = "<!-- results: written by `python -m tools.readme` -->", "<!-- end of results -->"
+DATASETS = {
+    "nw_ucla": "Northwestern-UCLA, view 3",
+    "utd_mhad": "UTD-MHAD, even subjects",
+    "msr_action3d": "MSR Action3D",
+}
+
+
+def accuracies(studies: dict[str, pd.DataFrame], published: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
+    """Rows of trained networks: the best setting of each dataset by its one-pass mean."""
+    training = studies["training"]
+    training = training[training["protocol"].isna()].fillna({"streams": "joint"})
+    setting = ["streams", "optimizer", "num_frames", "dropout", "epochs", "width"]
+    for dataset, title in DATASETS.items():
+        own = training[training["dataset"] == dataset]
+        best = max(own.groupby(setting), key=lambda part: part[1]["test"].mean())[1]
+        text = f"{best['test'].mean():.1%}, ten passes {best['test_10_passes'].mean():.1%}"
+        if best["test_clean"].notna().any():
+            text += f"; without copies {best['test_clean'].mean():.1%}"
+        theirs = published[(published["dataset"] == dataset) & (published["share"] == 1)]
+        other = "; ".join(f"{row.score:.1%} ({row.source})" for row in theirs.itertuples()) or "–"
+        streams = best["streams"].iloc[0]
+        yield f"{title}: ST-GCN, {streams}, {len(best)} seeds", text, other
+
+
+def gains(studies: dict[str, pd.DataFrame], published: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
+    """Rows of STF over MS-G3D, for each dataset with at least two seeds of both."""
+    focus = studies["focus"]
+    focus = focus[focus["protocol"].isna() & focus["step"].isin(["msg3d", "stf"]) & (focus["dataset"] != "synthetic")]
+    whole = published[published["share"] == 1].set_index("network")["score"]
+    theirs = f"{100 * (whole['stf'] - whole['msg3d']):+.1f} (NTU RGB+D 60, one run)"
+    for dataset, part in focus.groupby("dataset"):
+        score = part["test_clean"].fillna(part["test"]) if "test_clean" in part else part["test"]
+        gain = trust.paired_gains(part.assign(value=100 * score), "msg3d").loc["stf"]
+        text = f"{gain['mean']:+.1f} points [{gain['low']:+.1f}, {gain['high']:+.1f}], {gain['seeds']:.0f} seeds"
+        yield f"STF over MS-G3D, {DATASETS[dataset].partition(',')[0]}, small networks", text, theirs
+
+
+def speeds(studies: dict[str, pd.DataFrame]) -> Iterator[tuple[str, str, str]]:
+    """Rows of speed: ours against the fastest peer of each case in the same run."""
+    dtw = studies["dtw"]
+    fastest = dtw[dtw["library"] != "ours"].groupby("case")["speedup"].min()
+    yield "Windowed DTW, all pairs", f"{fastest.min():.0f} to {fastest.max():.0f} times as fast", "1 (fastest peer)"
+    gradcam = studies["gradcam"].set_index("method")["times_all_layers"]
+    peer = gradcam[gradcam.index.str.contains("captum")].min()
+    yield "GradCAM of all ten layers", "1", f"{peer:.1f} times as long (captum)"
+
+
+def table() -> str:
+    """Markdown of all rows."""
+    studies, published = runs.studies(), pd.read_csv(paths.PUBLISHED)
+    rows = [*accuracies(studies, published), *gains(studies, published), *speeds(studies)]
+    lines = ["| what | here | elsewhere |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
+    return "\n".join(lines)
+
+
+def text() -> str:
+    """README with the table of today."""
+    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        raise ValueError(f"{README.name}: needs a line {BEGIN!r} and one {END!r}")
+    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+
+
+def figure() -> bytes:
+    """Picture that the page has stored."""
+    notebook = nbformat.read(paths.NOTEBOOKS / f"{PAGE}.ipynb", as_version=4)
+    for cell in notebook.cells:
+        if f"label: {LABEL}" in cell.source:
+            picture = next(o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {}))
+            return base64.b64decode(picture)
+    raise ValueError(f"{PAGE}: no cell with the label {LABEL}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    options = parser.parse_args(arguments)
+    wanted = {README: text().encode(), FIGURE: figure()}
+    stale = [path for path, content in wanted.items() if not path.is_file() or path.read_bytes() != content]
+    for path in stale:
+        print(f"{path.relative_to(paths.ROOT)}: {'out of date' if options.check else 'written'}")
+        if not options.check:
+            execution.write_whole(path, wanted[path])
+    return 1 if options.check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
