@@ -15,7 +15,8 @@ from lib import losses
 from lib.clips import Batch
 from lib.features import present_rows
 from lib.models.layers import evaluation_mode, features_explained
-from lib.models.stf import FocusAdjacency
+from lib.models.multiscale import ScaleConv
+from lib.models.stf import FocusAdjacency, num_cells
 
 TERMS = ("exploration", "divergence", "adjacency", "consistency")
 
@@ -52,9 +53,19 @@ class FocusLosses:
 class Module(NamedTuple):
     """What an STF-GCN module saw and said in one pass."""
 
+    adjacency: FocusAdjacency
     features: torch.Tensor  # (P, C, T_l, V), what enters it
-    beta: torch.Tensor  # (P, T_l, V), its guess of the focus
     mask: torch.Tensor | None  # (P, 1, T_l, 1)
+    beta: torch.Tensor  # (P, T_l, V), its guess of the focus
+    graph: torch.Tensor  # (P, K, V, V)
+    convs: list[tuple[ScaleConv, torch.Tensor]]  # graph convolutions that it serves, and what leaves them
+
+    @property
+    def lengths(self) -> torch.Tensor:
+        """(P,) true frames."""
+        if self.mask is not None:
+            return self.mask.sum(dim=(1, 2, 3))
+        return torch.full((len(self.beta),), self.beta.shape[1], device=self.beta.device)
 
 
 @contextmanager
@@ -62,10 +73,17 @@ def watch(model: nn.Module) -> Iterator[list[Module]]:
     """Collect the STF-GCN modules of a pass, in the order of the layers."""
     found: list[Module] = []
 
-    def note(_, inputs, outputs):
-        found.append(Module(outputs[0], outputs[1], inputs[1]))
+    def note(module, inputs, outputs):
+        found.append(Module(module, *inputs, *outputs, []))
 
-    hooks = [m.register_forward_hook(note) for m in model.modules() if isinstance(m, FocusAdjacency)]
+    def note_conv(conv, _, output):
+        found[-1].convs.append((conv, output))  # its module has just been called
+
+    hooks = []
+    for block in model.layers:
+        for path, module in getattr(block, "focus", {}).items():
+            hooks.append(module.register_forward_hook(note))
+            hooks += [conv.register_forward_hook(note_conv) for conv in block.convs(path)]
     if not hooks:
         raise ValueError(f"{type(model).__name__} has no STF-GCN modules; build 'stf', or msg3d with focus_places")
     try:
@@ -133,8 +151,9 @@ def focus_maps(model: nn.Module, batch: Batch) -> tuple[Float[np.ndarray, "N M T
     """Return the last module's focus on the predicted class, and its beta, in evaluation mode; absent persons are 0."""
     batch = batch.to(next(model.parameters()).device)
     with torch.enable_grad(), evaluation_mode(model):
+        x = batch.x.detach().clone().requires_grad_()  # joins the modules to the graph even where weights are frozen
         with watch(model) as modules:
-            logits = model(batch.x.requires_grad_(), batch.lengths, batch.present)
+            logits = model(x, batch.lengths, batch.present)
         focus = _focuses(logits, logits.argmax(dim=1), modules[-1:], again=False)[0]
     found = []
     for values in (focus, modules[-1].beta):
@@ -160,10 +179,21 @@ def balanced(model: nn.Module, batch: Batch, config: FocusLosses, classification
 
 
 def _focuses(logits: torch.Tensor, classes: torch.Tensor, modules: list[Module], *, again: bool) -> list[torch.Tensor]:
-    """Focus of each module on one class per clip, in float32 at least; differentiable `again` or not."""
+    """Focus of each module on one class per clip, in float32 at least; differentiable `again` or not.
+
+    A module's features lead to the score through its own convolutions, whose slopes are enough to weigh channels by
+    (`ScaleConv.mean_slope`), and through its graph. Features of the block's other path are the same, but not these.
+    """
     score = logits.gather(1, classes[:, None]).sum()
-    with features_explained():
-        slopes = torch.autograd.grad(score, [m.features for m in modules], create_graph=again, retain_graph=True)
     exact = torch.promote_types(logits.dtype, torch.float32)
-    pairs = zip(modules, slopes, strict=True)
-    return [losses.focus(m.features.to(exact), slope.to(exact), m.mask) for m, slope in pairs]
+    ends = [end for m in modules for end in (m.beta, *(output for _, output in m.convs))]
+    with features_explained():
+        slopes = iter(torch.autograd.grad(score, ends, create_graph=again, retain_graph=True))
+    found = []
+    for module in modules:
+        alpha = module.adjacency.mean_slope(next(slopes).to(exact), module.beta, module.mask)
+        cells = num_cells(module.beta, module.mask)[:, None]
+        for conv, _ in module.convs:
+            alpha = alpha + conv.mean_slope(next(slopes).to(exact), module.graph, module.lengths) / cells
+        found.append(losses.focus(module.features.to(exact), alpha, module.mask))
+    return found

@@ -17,28 +17,13 @@ TINY = 1e-12  # keeps roots and quotients differentiable where a focus is zero e
 
 def focus(
     features: Float[torch.Tensor, "P C T V"],
-    slopes: Float[torch.Tensor, "P C T V"],
+    alpha: Float[torch.Tensor, "P C"],
     mask: Float[torch.Tensor, "P 1 T 1"] | None = None,
 ) -> Float[torch.Tensor, "P T V"]:
-    """ReLU of the features, channels weighted by the mean slope of a class score.
+    """ReLU of a layer's features, channels weighted by `alpha`: the mean slope of a class score over T and V.
 
-    Parameters
-    ----------
-    features
-        A layer's features of present persons.
-    slopes
-        Derivative of the score with respect to them, made with ``create_graph=True`` where the focus is to be trained.
-    mask
-        Ones on true frames; slopes are averaged over these.
-
-    Notes
-    -----
-    Z is T V as in the paper, with true frames for T.
+    `mask` has ones on true frames; others have no focus. Z of the paper is T V, with true frames for T, and in `alpha`.
     """
-    if mask is None:
-        alpha = slopes.mean(dim=(2, 3))
-    else:
-        alpha = (slopes * mask).sum(dim=(2, 3)) / (mask.sum(dim=(2, 3)) * features.shape[3])
     found = F.relu(torch.einsum("pc,pctv->ptv", alpha, features))
     return found if mask is None else found * mask[:, 0]
 

@@ -92,7 +92,7 @@ plots.pose_strip(clip.x, clip.skeleton, fps=clip.fps, truth=clip.truth, title=cl
 #| caption: "The same clip in motion."
 plots.pose_animation(clip.x, clip.skeleton, clip.fps, title=clips.class_names[clip.label])
 
-# %%
+# %% tags=["remove-input"]
 if runs.is_live():  # in JupyterLab: any clip, frame by frame, from any side
     display(widgets.explore_clips(clips))
 

@@ -188,7 +188,7 @@ plots.graph_layers(shown, np.array(clips.labels), clips.class_names, columns=2);
 # %% [markdown]
 # In JupyterLab the next cell is an explorer: choose a layer and a clip, see whom it is linked to, and watch them move.
 
-# %%
+# %% tags=["remove-input"]
 if runs.is_live():
     display(widgets.explore_graph(graph["trained"], clips))
 

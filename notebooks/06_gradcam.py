@@ -130,7 +130,7 @@ plots.pose_animations(
 # %% [markdown]
 # Run the page in JupyterLab and the next cell is an explorer: any clip, layer, class, frame and method.
 
-# %%
+# %% tags=["remove-input"]
 if runs.is_live():
     display(widgets.explore_gradcam(model, clips))
 

@@ -6,13 +6,14 @@ import pytest
 import torch
 from model_cases import disturbed
 
-from lib import focus, gradcam, models
+from lib import focus, gradcam, losses, models
 from lib.clips import ClipSet
 from lib.focus import FocusLosses
 from lib.models import msg3d
 from lib.models.multiscale import ScaleConv
 from lib.models.stf import FocusAdjacency
 
+SHAPES = [((4, 3), 1, 1), ((4, 3), 3, 2), ((2, 3), 3, 1), ((2, 3), 1, 1)]  # channels shrink and grow
 ALL = FocusLosses(exploration=1.0, divergence=1.0, adjacency=1.0, consistency=1.0)
 
 
@@ -46,9 +47,7 @@ def test_training_starts_from_msg3d(clips):
         torch.testing.assert_close(ours(*batch[:3]), plain(*batch[:3]), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("channels", "window_size", "stride"), [((4, 3), 1, 1), ((4, 3), 3, 2), ((2, 3), 3, 1), ((2, 3), 1, 1)]
-)
+@pytest.mark.parametrize(("channels", "window_size", "stride"), SHAPES)
 def test_each_clip_adds_its_own_graph_to_every_window(channels, window_size, stride):
     P, T, V, K = 2, 5, 3, 2
     generator = torch.Generator().manual_seed(0)
@@ -100,9 +99,7 @@ def test_spans_average_true_frames_in_equal_shares():
             linear.bias.zero_()
     x = torch.randn(2, 2, 6, 4)
     mask = (torch.arange(6) < torch.tensor([6, 3])[:, None]).float()[:, None, :, None]
-    features, beta, graph = module(x, mask)
-    assert features is not x
-    torch.testing.assert_close(features, x)
+    beta, graph = module(x, mask)
     assert not beta[1, 3:].any()
     assert bool(((beta[0] > 0) & (beta[0] < 1)).all())
     torch.testing.assert_close(graph, torch.full((2, 1, 4, 4), 0.25))  # nothing to tell joints apart: all alike
@@ -117,17 +114,37 @@ def passed(model, batch):
     return logits, modules
 
 
-def test_the_two_paths_of_a_block_share_its_gradcam(small, clips):
-    """Slopes of both paths add up to those of what enters the block, so that a focus is GradCAM seen by one path."""
-    batch = clips.batch([0])
-    logits, modules = passed(small, batch._replace(x=batch.x.requires_grad_()))
-    target = int(logits.argmax())
-    slopes = torch.autograd.grad(logits[0, target], [m.features for m in modules[-2:]])
-    maps = sum(
-        (s.mean(dim=(2, 3), keepdim=True) * m.features).sum(dim=1) for s, m in zip(slopes, modules[-2:], strict=True)
-    )
-    expected = gradcam.gradcam(small, batch, layers=["layers.1"], target=target)["layers.1"]
-    np.testing.assert_allclose(maps.detach().numpy(), expected[0], rtol=1e-4, atol=1e-7)
+def test_the_two_paths_of_a_block_share_its_gradcam(small, clips, monkeypatch):
+    """Channel weights of both paths add up to those of what enters the block: a focus is GradCAM seen by one path."""
+    batch = clips.batch([0, 1])
+    weights = []
+    monkeypatch.setattr(losses, "focus", lambda features, alpha, _: weights.append(alpha) or features[:, 0])
+    logits, modules = passed(small, batch)
+    focus._focuses(logits, logits.argmax(dim=1), modules[-2:], again=False)
+    maps = torch.einsum("pc,pctv->ptv", sum(weights), modules[-1].features)
+    expected = gradcam.gradcam(small, batch, layers=["layers.1"])["layers.1"][batch.present.numpy()]
+    lengths = -(-batch.lengths.numpy() // 2)[[0, 1, 1]]
+    for n, length in enumerate(lengths):
+        np.testing.assert_allclose(maps[n, :length].detach(), expected[n, :length], rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("lengths", [None, (5, 3)])
+@pytest.mark.parametrize(("channels", "window_size", "stride"), SHAPES)
+def test_mean_slopes_are_those_of_the_input(channels, window_size, stride, lengths):
+    P, T, V, K = 2, 5, 3, 2
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape):
+        return torch.randn(shape, dtype=torch.float64, generator=generator)
+
+    conv = ScaleConv(*channels, draw(K, window_size * V, window_size * V), window_size, stride).double()
+    x, graph = draw(P, T, V, channels[0]).requires_grad_(), draw(P, K, V, V)
+    lengths = torch.tensor(lengths or (T, T))
+    true = (torch.arange(T) < lengths[:, None]).double()[:, :, None, None]
+    y = conv(x * true, graph)
+    slope = draw(*y.shape)
+    expected = (torch.autograd.grad(y, x, slope)[0] * true).sum(dim=(1, 2))
+    torch.testing.assert_close(conv.mean_slope(slope, graph, lengths), expected)
 
 
 @pytest.mark.parametrize("term", ["divergence", "consistency", "exploration"])

@@ -75,10 +75,12 @@ class STGCBlock(nn.Module):
         self, path: str, x: torch.Tensor, mask: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return what a path takes in, (P, T, V, C) as it lies in memory, and each person's own graph (P, K, V, V)."""
-        graph = None
-        if path in self.focus:
-            x, _, graph = self.focus[path](x, mask)
+        graph = self.focus[path](x, mask)[1] if path in self.focus else None
         return x.permute(0, 2, 3, 1), graph
+
+    def convs(self, path: str) -> list[ScaleConv]:
+        """Graph convolutions of a path, ``"joints"`` or ``"windows"``."""
+        return [self.spatial] if path == "joints" else [windows.conv for windows in self.windows]
 
 
 class MSG3D(SkeletonNetwork):

@@ -128,6 +128,26 @@ class ScaleConv(nn.Module):
         own = self._over_windows(own).transpose(2, 3).unsqueeze(3)  # (P, T', V, 1, C')
         return (found.unflatten(2, (V, w)) + own).flatten(2, 3)
 
+    def mean_slope(self, slope: torch.Tensor, graph: torch.Tensor | None, lengths: torch.Tensor) -> torch.Tensor:
+        """(P, C): the input's slope, summed over the true frames and all joints, from the output's (P, T', Vw, C').
+
+        What GradCAM weighs channels by, without the input's slope itself: channels are mixed the same everywhere, so
+        that joints and frames can be added up first. `lengths` (P,) are the input's.
+        """
+        K, w = self.num_scales, self.window_size
+        frames = self.stride * torch.arange(slope.shape[1], device=slope.device)[:, None]
+        frames = frames + torch.arange(w, device=slope.device) - w // 2  # (T', w) that windows look at
+        seen = ((frames >= 0) & (frames < lengths[:, None, None])).to(slope.dtype)  # (P, T', w)
+        A = self.A + self.A_res
+        V = A.shape[1] // w
+        columns = A.view(K, w, V, w, V).sum(dim=4).to(slope.dtype)  # over source joints
+        gathered = torch.einsum("pti,kjvi->ptvjk", seen, columns)  # all that a node of a window takes from each scale
+        if graph is not None:
+            own = graph.sum(dim=3).transpose(1, 2)[:, None, :, None].to(slope.dtype)  # (P, 1, V, 1, K)
+            gathered = gathered + seen.sum(dim=2)[:, :, None, None, None] * own
+        gathered = torch.bmm(gathered.flatten(1, 3).transpose(1, 2), slope.flatten(1, 2))  # (P, K, C')
+        return torch.einsum("pkc,ckd->pd", gathered, self.mix.weight.unflatten(1, (K, -1)).to(slope.dtype))
+
     def _over_windows(self, x: torch.Tensor) -> torch.Tensor:
         """Sum the frames of each window: (P, T, ., .) -> (P, ceil(T / stride), ., .)."""
         centres = torch.arange(0, x.shape[1], self.stride, device=x.device)[:, None]

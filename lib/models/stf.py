@@ -30,12 +30,8 @@ class FocusAdjacency(nn.Module):
         self.target = nn.Linear(NUM_SPANS, num_scales * RANK)
         self.size = nn.Parameter(torch.full((num_scales,), size))
 
-    def forward(self, x: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Take x (P, C, T, V) and mask (P, 1, T, 1); return x, the focus (P, T, V), and the graph (P, K, V, V).
-
-        x comes back as a tensor of its own: slopes with respect to it are those of this module's path alone.
-        """
-        x = x.view_as(x)
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """(P, C, T, V) and mask (P, 1, T, 1) -> the guessed focus (P, T, V) and the graph (P, K, V, V)."""
         exact = torch.promote_types(x.dtype, torch.float32)
         scores = self.beta(x.permute(0, 2, 3, 1)).squeeze(3).to(exact).sigmoid()
         beta = scores if mask is None else scores * mask[:, 0]
@@ -45,7 +41,18 @@ class FocusAdjacency(nn.Module):
             project(spans).view(P, V, -1, RANK).transpose(1, 2).to(exact) for project in (self.source, self.target)
         )
         affinity = target @ source.transpose(2, 3) * RANK**-0.5  # (P, K, V, V), target joints by source joints
-        return x, beta, affinity.softmax(dim=3) * self.size[:, None, None]
+        return beta, affinity.softmax(dim=3) * self.size[:, None, None]
+
+    def mean_slope(self, slope: torch.Tensor, beta: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """(P, C): mean slope over true frames and joints by way of the graph, from beta's slope (P, T, V)."""
+        inner = (slope * beta * (1 - beta)).sum(dim=(1, 2)) / num_cells(beta, mask)
+        return inner[:, None] * self.beta.weight
+
+
+def num_cells(beta: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """(P,): true frames times joints."""
+    P, T, V = beta.shape
+    return beta.new_full((P,), T * V) if mask is None else mask.sum(dim=(1, 2, 3)).to(beta.dtype) * V
 
 
 def _spans(beta: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
