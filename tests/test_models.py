@@ -83,26 +83,6 @@ def test_renamed_joints_give_the_same_logits():
         torch.testing.assert_close(twin(x[:, :, :, order]), net(x), rtol=1e-4, atol=1e-5)
 
 
-def test_masked_norm_trains_on_true_frames_only():
-    x = torch.randn(3, 4, 10, 5)
-    lengths = torch.tensor([10, 4, 7])
-    mask = layers.frame_mask(lengths, 10)
-    norm, plain = layers.MaskedBatchNorm(4), torch.nn.BatchNorm2d(4)
-    true = torch.cat([x[n, :, :length] for n, length in enumerate(lengths)], dim=1)[None]  # (1, C, frames, V)
-    expected = plain(true)
-    y = norm(x, mask)
-    torch.testing.assert_close(torch.cat([y[n, :, :k] for n, k in enumerate(lengths)], dim=1)[None], expected)
-    for name in ("running_mean", "running_var", "num_batches_tracked"):
-        torch.testing.assert_close(getattr(norm, name), getattr(plain, name))
-
-
-def test_masked_norm_gradients_are_right():
-    norm = layers.MaskedBatchNorm(2).double()
-    x = torch.randn(2, 2, 4, 3, dtype=torch.float64, requires_grad=True)
-    mask = layers.frame_mask(torch.tensor([4, 2]), 4).double()
-    assert torch.autograd.gradcheck(lambda x: norm(x, mask) * mask, (x,))
-
-
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
 def test_dropout_keeps_the_mean_and_drops_its_share(p):
     torch.manual_seed(0)

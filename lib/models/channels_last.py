@@ -4,6 +4,7 @@ P counts present persons over all clips of a batch.
 """
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from lib.models import layers
@@ -99,19 +100,22 @@ class _TrainingNorm(torch.autograd.Function):
         return torch.addcmul(slope_x, x, along).to(dtype), None, slope_weight, slope_bias, None
 
 
-def normalise(norm: layers.MaskedBatchNorm, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Normalise x (P, T, V, C), `mask` (P, 1, T, 1) its true frames; channels stay last in memory."""
-    if not norm.training:
-        return norm(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-    mask = None if mask is None else mask.permute(0, 2, 3, 1)
-    y, mean, variance = _TrainingNorm.apply(x, mask, norm.weight, norm.bias, norm.eps)
-    with torch.no_grad():
-        count = x.numel() // x.shape[3] if mask is None else mask.sum() * x.shape[2]
-        unbiased = variance * (count / torch.as_tensor(count - 1).clamp(min=1))
-        norm.running_mean.lerp_(mean, norm.momentum)
-        norm.running_var.lerp_(unbiased, norm.momentum)
-        norm.num_batches_tracked += 1
-    return y
+class MaskedBatchNorm(nn.BatchNorm2d):
+    """Batch normalisation whose training statistics leave padded frames out; weights are those of `nn.BatchNorm2d`."""
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Normalise x (P, T, V, C), `mask` (P, 1, T, 1) its true frames; channels stay last in memory."""
+        if not self.training:
+            return super().forward(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        mask = None if mask is None else mask.permute(0, 2, 3, 1)
+        y, mean, variance = _TrainingNorm.apply(x, mask, self.weight, self.bias, self.eps)
+        with torch.no_grad():
+            count = x.numel() // x.shape[3] if mask is None else mask.sum() * x.shape[2]
+            unbiased = variance * (count / torch.as_tensor(count - 1).clamp(min=1))
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(unbiased, self.momentum)
+            self.num_batches_tracked += 1
+        return y
 
 
 def hide(x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:

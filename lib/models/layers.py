@@ -9,33 +9,6 @@ from torch import nn
 from torch.nn import functional as F
 
 
-class MaskedBatchNorm(nn.BatchNorm2d):
-    """Batch normalisation whose training statistics leave padded frames out.
-
-    ``forward(x, mask)`` takes x (P, C, T, V) and mask (P, 1, T, 1) of zeros and ones, or None when no frame is padded.
-    """
-
-    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Normalise; in training also update the running statistics from the frames that count."""
-        if mask is None and x.numel() == x.shape[1]:
-            mask = x.new_ones(1, 1, 1, 1)  # one person, one frame: PyTorch refuses to train on a single value
-        if mask is None or not self.training:
-            return super().forward(x)
-        values = x.to(torch.promote_types(x.dtype, torch.float32))
-        weight = mask.to(values.dtype)
-        count = weight.sum() * x.shape[3]
-        mean = (values * weight).sum(dim=(0, 2, 3)) / count
-        centred = values - mean[:, None, None]
-        variance = (centred.square() * weight).sum(dim=(0, 2, 3)) / count
-        with torch.no_grad():
-            unbiased = variance * count / (count - 1).clamp(min=1)
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(unbiased, self.momentum)
-            self.num_batches_tracked += 1
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
-
-
 class Dropout(nn.Dropout):
     """Elementwise dropout that draws one random byte per element instead of one float (CPU), with p in steps of 1/256.
 

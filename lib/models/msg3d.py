@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lib.models import layers
-from lib.models.channels_last import hide, normalise
+from lib.models.channels_last import MaskedBatchNorm, hide
 from lib.models.multiscale import G3D, NUM_BRANCHES, ScaleConv, TemporalConv
 from lib.models.network import SkeletonNetwork
 from lib.models.stf import FocusAdjacency
@@ -49,7 +49,7 @@ class STGCBlock(nn.Module):
             {path: FocusAdjacency(in_channels, num_scales[path], 1.0 if replace else 0.0) for path in focus}
         )
         self.spatial = ScaleConv(in_channels, middle_channels, adjacency("joints", 1), 1, 1)
-        self.spatial_norm = layers.MaskedBatchNorm(middle_channels)
+        self.spatial_norm = MaskedBatchNorm(middle_channels)
         first = TemporalConv(middle_channels, out_channels, stride)
         self.temporal = nn.ModuleList([first, TemporalConv(out_channels, out_channels, activate=False)])
         hidden = out_channels if grow else in_channels
@@ -63,7 +63,7 @@ class STGCBlock(nn.Module):
     ) -> torch.Tensor:
         """(P, C, T, V) -> (P, C', ceil(T / stride), V); masks mark the true frames before and after the stride."""
         entering, graph = self._entering("joints", x, mask)
-        y = F.relu_(normalise(self.spatial_norm, self.spatial(entering, graph), mask))
+        y = F.relu_(self.spatial_norm(self.spatial(entering, graph), mask))
         y = self.temporal[1](self.temporal[0](y, mask, mask_out), mask_out, mask_out)
         entering, graph = self._entering("windows", x, mask)
         entering = hide(entering, mask)
@@ -160,7 +160,7 @@ class MSG3D(SkeletonNetwork):
             raise ValueError(f"focus_places: no {unknown}; choose from {list(FOCUS_PLACES)}")
         self.num_persons, self.focus_places = num_persons, tuple(p for p in FOCUS_PLACES if p in focus_places)
         self.input_norms = nn.ModuleList(
-            layers.MaskedBatchNorm(self.num_joints * in_channels) for _ in range(num_persons or 1)
+            MaskedBatchNorm(self.num_joints * in_channels) for _ in range(num_persons or 1)
         )
         first = NUM_BRANCHES * max(1, round(CHANNELS * width / NUM_BRANCHES))
         plan = ((in_channels, first, first), (first, first, 2 * first), (2 * first, 2 * first, 4 * first))
@@ -198,12 +198,12 @@ class MSG3D(SkeletonNetwork):
         P, C, T, V = x.shape
         x = x.permute(0, 2, 3, 1).reshape(P, T, 1, V * C)
         if len(self.input_norms) == 1:
-            y = normalise(self.input_norms[0], x, mask)
+            y = self.input_norms[0](x, mask)
         else:
             y = torch.empty_like(x)
             for slot, norm in enumerate(self.input_norms):
                 here = (slot_of == slot).nonzero().flatten()
                 if len(here):
-                    part = normalise(norm, x[here], None if mask is None else mask[here])
+                    part = norm(x[here], None if mask is None else mask[here])
                     y = y.index_copy(0, here, part)
         return y.reshape(P, T, V, C).permute(0, 3, 1, 2)

@@ -7,8 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lib.models import layers
-from lib.models.channels_last import hide, normalise, pointwise
+from lib.models.channels_last import MaskedBatchNorm, hide, pointwise
 from lib.models.convolution import convolve
 
 DILATIONS = (1, 2, 3, 4)
@@ -170,15 +169,15 @@ class G3D(nn.Module):
     ):
         super().__init__()
         self.conv = ScaleConv(in_channels, hidden_channels, adjacency, window_size, stride)
-        self.norm = layers.MaskedBatchNorm(hidden_channels)
+        self.norm = MaskedBatchNorm(hidden_channels)
         self.collapse = nn.Linear(window_size * hidden_channels, out_channels)
-        self.out_norm = layers.MaskedBatchNorm(out_channels)
+        self.out_norm = MaskedBatchNorm(out_channels)
 
     def forward(self, x: torch.Tensor, graph: torch.Tensor | None, mask_out: torch.Tensor | None) -> torch.Tensor:
         """(P, T, V, C) and each person's own graph -> (P, ceil(T / stride), V, C'), without activation."""
-        y = F.relu_(normalise(self.norm, self.conv(x, graph), mask_out))
+        y = F.relu_(self.norm(self.conv(x, graph), mask_out))
         y = y.reshape(*y.shape[:2], x.shape[2], -1)  # (P, T', V, w hidden)
-        return normalise(self.out_norm, pointwise(y, self.collapse.weight, self.collapse.bias), mask_out)
+        return self.out_norm(pointwise(y, self.collapse.weight, self.collapse.bias), mask_out)
 
 
 class TemporalConv(nn.Module):
@@ -189,20 +188,20 @@ class TemporalConv(nn.Module):
         self.stride, self.activate = stride, activate
         part = out_channels // NUM_BRANCHES
         self.enter = nn.Linear(in_channels, (NUM_BRANCHES - 1) * part)  # of all branches with a kernel
-        self.enter_norm = layers.MaskedBatchNorm((NUM_BRANCHES - 1) * part)
+        self.enter_norm = MaskedBatchNorm((NUM_BRANCHES - 1) * part)
         bound = (3 * part) ** -0.5  # as PyTorch begins a convolution
         self.taps = nn.Parameter(torch.empty(len(DILATIONS), 3 * part, part).uniform_(-bound, bound))
         self.taps_bias = nn.Parameter(torch.empty(len(DILATIONS), part).uniform_(-bound, bound))
         self.point = nn.Linear(in_channels, part)
-        self.out_norm = layers.MaskedBatchNorm(out_channels)
+        self.out_norm = MaskedBatchNorm(out_channels)
         self.residual = self.residual_norm = None
         if in_channels != out_channels or stride != 1:
             self.residual = nn.Linear(in_channels, out_channels)
-            self.residual_norm = layers.MaskedBatchNorm(out_channels)
+            self.residual_norm = MaskedBatchNorm(out_channels)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor | None, mask_out: torch.Tensor | None) -> torch.Tensor:
         """(P, T, V, C) -> (P, ceil(T / stride), V, C')."""
-        y = hide(F.relu_(normalise(self.enter_norm, pointwise(x, self.enter.weight, self.enter.bias), mask)), mask)
+        y = hide(F.relu_(self.enter_norm(pointwise(x, self.enter.weight, self.enter.bias), mask)), mask)
         dilated, pooled = y.split((len(DILATIONS) * self.taps.shape[2], self.taps.shape[2]), dim=3)
         taps = _Taps.apply(dilated, self.stride)  # (P, T', V, D, 3, b)
         shape = taps.shape[:3]
@@ -212,8 +211,8 @@ class TemporalConv(nn.Module):
         pooled = F.max_pool2d(pooled.permute(0, 3, 1, 2), (3, 1), (self.stride, 1), (1, 0)).permute(0, 2, 3, 1)
         x = x[:, :: self.stride]
         y = torch.cat([dilated.reshape(*shape, -1), pooled, self.point(x)], dim=3)
-        y = normalise(self.out_norm, y, mask_out)
+        y = self.out_norm(y, mask_out)
         if self.residual is not None:
-            x = normalise(self.residual_norm, pointwise(x, self.residual.weight, self.residual.bias), mask_out)
+            x = self.residual_norm(pointwise(x, self.residual.weight, self.residual.bias), mask_out)
         y = y + x
         return F.relu_(y) if self.activate else y

@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lib.models import layers
-from lib.models.channels_last import hide, normalise, pointwise
+from lib.models.channels_last import MaskedBatchNorm, hide, pointwise
 from lib.models.network import SkeletonNetwork
 from lib.skeletons import Skeleton
 
@@ -49,15 +49,15 @@ class STGCNBlock(nn.Module):
     ):
         super().__init__()
         self.gcn = GraphConv(in_channels, out_channels, adjacency)
-        self.gcn_norm = layers.MaskedBatchNorm(out_channels)
+        self.gcn_norm = MaskedBatchNorm(out_channels)
         padding = ((TEMPORAL_KERNEL - 1) // 2, 0)
         self.tcn = nn.Conv2d(out_channels, out_channels, (TEMPORAL_KERNEL, 1), (stride, 1), padding)
-        self.tcn_norm = layers.MaskedBatchNorm(out_channels)
+        self.tcn_norm = MaskedBatchNorm(out_channels)
         self.dropout = layers.Dropout(dropout)
         self.residual = self.residual_norm = None
         if residual and (in_channels != out_channels or stride != 1):
             self.residual = nn.Conv2d(in_channels, out_channels, 1, (stride, 1))
-            self.residual_norm = layers.MaskedBatchNorm(out_channels)
+            self.residual_norm = MaskedBatchNorm(out_channels)
         self.identity = residual and self.residual is None
         for conv in (self.tcn, self.residual):
             if conv is not None:
@@ -69,16 +69,16 @@ class STGCNBlock(nn.Module):
     ) -> torch.Tensor:
         """(P, C, T, V) -> (P, C', ceil(T / stride), V); masks mark the true frames before and after the stride."""
         x = x.permute(0, 2, 3, 1)  # (P, T, V, C), as it lies in memory
-        y = hide(F.relu_(normalise(self.gcn_norm, self.gcn(x), mask)), mask).permute(0, 3, 1, 2)
+        y = hide(F.relu_(self.gcn_norm(self.gcn(x), mask)), mask).permute(0, 3, 1, 2)
         y = self.tcn(y).permute(0, 2, 3, 1)
-        y = self.dropout(normalise(self.tcn_norm, y, mask_out))
+        y = self.dropout(self.tcn_norm(y, mask_out))
         if self.identity:
             y = y + x
         elif self.residual is not None:
             # Not a convolution with a stride: the backward pass of PyTorch 2.13's CPU 1x1 convolutions with a stride
             # corrupts memory on channels-last input of few channels with two threads.
             x = pointwise(x[:, :: self.tcn.stride[0]], self.residual.weight.flatten(1), self.residual.bias)
-            y = y + normalise(self.residual_norm, x, mask_out)
+            y = y + self.residual_norm(x, mask_out)
         return F.relu_(y).permute(0, 3, 1, 2)
 
 
@@ -128,7 +128,7 @@ class STGCN(SkeletonNetwork):
             num_classes, skeleton, in_channels=in_channels, width=width, dropout=dropout, pooling=pooling, stream=stream
         )
         adjacency = torch.tensor(skeleton.adjacency(strategy, max_hop=max_hop), dtype=torch.float32)
-        self.input_norm = layers.MaskedBatchNorm(self.num_joints * in_channels)
+        self.input_norm = MaskedBatchNorm(self.num_joints * in_channels)
         blocks, channels = [], in_channels
         for index, (published, stride) in enumerate(PLAN):
             out_channels = max(8, round(published * width / 8) * 8)
@@ -140,8 +140,8 @@ class STGCN(SkeletonNetwork):
 
     def _normalised(self, x: torch.Tensor, slot_of: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         P, C, T, V = x.shape
-        x = x.permute(0, 3, 1, 2).reshape(P, V * C, T, 1)
-        return self.input_norm(x, mask).view(P, V, C, T).permute(0, 2, 3, 1)
+        x = x.permute(0, 2, 3, 1).reshape(P, T, 1, V * C)
+        return self.input_norm(x, mask).view(P, T, V, C).permute(0, 3, 1, 2)
 
 
 def from_reference(state: dict[str, torch.Tensor], num_partitions: int) -> dict[str, torch.Tensor]:
