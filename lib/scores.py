@@ -56,3 +56,8 @@ def score(logits: np.ndarray, labels: np.ndarray) -> Scores:
         reliability=reliability.reset_index(drop=True),
         logits=logits,
     )
+
+
+def honest(rows: pd.DataFrame) -> pd.Series:
+    """Accuracy per row of a study: ``test_clean`` where a dataset has one, ``test`` elsewhere."""
+    return rows["test_clean"].fillna(rows["test"]) if "test_clean" in rows else rows["test"]

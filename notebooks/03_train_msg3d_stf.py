@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lib import attribution, datasets, faithfulness, focus, losses, paths, plots, recipes, runs, training, trust
+from lib import attribution, datasets, faithfulness, focus, losses, paths, plots, recipes, runs, scores, training, trust
 
 # %% tags=["parameters"]
 dataset: str = "synthetic"  # synthetic, nw_ucla, utd_mhad or msr_action3d
@@ -113,15 +113,13 @@ for step, model in networks.items():
         row[split] = training.evaluate(model, clips[split], config=recipe.train).top1
         row[f"{split}_10_passes"] = training.evaluate(model, clips[split], config=recipe.train, passes=10).top1
     rows.append(row)
-scores = runs.save_table("focus", pd.DataFrame(rows).assign(seed=seed, **recipes.described(recipe), **asdict(weights)))
-scores.set_index("step")[["train_accuracy", *[name for name in scores if name.startswith("test")]]].round(3)
+row = pd.DataFrame(rows).set_index("step")
+row[["train_accuracy", *[name for name in row if name.startswith("test")]]].round(3)
 
 # %%
-held_out = clips[splits[-1]]
-config = recipe.train
+held_out, config = clips[splits[-1]], recipe.train
 recall = {step: training.evaluate(model, held_out, config=config).per_class for step, model in networks.items()}
-by_class = pd.DataFrame(recall, index=pd.Index(held_out.class_names, name="class")).rename_axis(columns="step")
-runs.save_table("focus_classes", by_class.stack().rename("recall").reset_index().assign(seed=seed));
+recall = pd.DataFrame(recall, index=held_out.class_names).T.add_prefix("recall ")
 
 # %% [markdown]
 # ## Is the focus faithful?
@@ -143,9 +141,14 @@ measured = {
     )
     for step, model in networks.items()
 }
-table = pd.concat(measured, names=["step"]).groupby(["step", "method", "measure"])["value"].mean().reset_index()
-runs.save_table("focus_faithfulness", table.assign(seed=seed))
-table.pivot(index=["method", "measure"], columns="step", values="value").round(3)
+faithful = pd.concat(measured, names=["step"]).groupby(["step", "measure", "method"])["value"].mean()
+faithful.unstack("step").round(3)
+
+# %%
+columns = faithful.unstack(["measure", "method"])
+columns.columns = [", ".join(names) for names in columns.columns]
+table = row.join([recall, columns]).rename_axis("step").reset_index()
+runs.save_table("focus", table.assign(seed=seed, **recipes.described(recipe), **asdict(weights)));
 
 # %% [markdown]
 # On the synthetic set the decisive joints and frames are known (`truth`, average precision beside chance). After these
@@ -171,8 +174,7 @@ plots.joints_over_time(person, explained.skeleton.joints, columns=2, largest=1.0
 #
 # ```
 # python -m lib sweep 03_train_msg3d_stf -p dataset utd_mhad -p num_explained 96 \
-#     --grid seed=0,1,2,3,4 steps=msg3d,modules,exploration,divergence,adjacency,stf \
-#     --record focus --record focus_classes --record focus_faithfulness
+#     --grid seed=0,1,2,3,4 steps=msg3d,modules,exploration,divergence,adjacency,stf --record focus
 # ```
 #
 # and the same for `nw_ucla`: width, frames and passes as in `recipes.FOCUS_RECIPES`, the same for all six, small enough
@@ -183,8 +185,7 @@ plots.joints_over_time(person, explained.skeleton.joints, columns=2, largest=1.0
 # %%
 study = runs.studies()["focus"]
 full = study[study["protocol"].isna() & (study["dataset"] != "synthetic")]
-honest = full["test_clean"].fillna(full["test"])  # NW-UCLA's test clips without copies of training clips
-full = full.assign(value=100 * honest)
+full = full.assign(value=100 * scores.honest(full))
 order = list(recipes.FOCUS_STEPS)
 table = full.pivot_table(index=["dataset", "step"], columns="seed", values="value")
 table.reindex(order, level="step").assign(mean=lambda t: t.mean(axis=1)).round(1)
@@ -201,6 +202,7 @@ pd.concat(found, names=["dataset"]).round(2)
 #| label: fig-ablation
 #| caption: "Gain in accuracy over MS-G3D of the same seed: modules without terms, then one more term at a time. Dots are seeds, bars 95 % bootstrap intervals over seeds (widened for their number); squares are Ke, Peng and Lyu's gains on NTU RGB+D 60, cross-subject, one run each."
 shown = "utd_mhad"
+present = [step for step in order if step in set(full.loc[full["dataset"] == shown, "step"])]
 wide = full[full["dataset"] == shown].pivot(index="seed", columns="step", values="value")
 gains = wide.sub(wide["msg3d"], axis=0)
 plots.gains(found[shown], published=theirs, per_seed=gains, unit="points of accuracy, UTD-MHAD");
@@ -212,10 +214,9 @@ plots.gains(found[shown], published=theirs, per_seed=gains, unit="points of accu
 # ## Which classes gain?
 
 # %%
-classes = runs.studies()["focus_classes"]
-classes = classes[(classes["dataset"] == shown) & classes["step"].isin(["msg3d", "stf"])]
-classes = classes.assign(value=100 * classes["recall"])
-gain = {name: trust.paired_gains(part, "msg3d").loc["stf"] for name, part in classes.groupby("class")}
+both = full[(full["dataset"] == shown) & full["step"].isin(["msg3d", "stf"])]
+recalls = [name for name in both if name.startswith("recall ") and both[name].notna().all()]
+gain = {n.removeprefix("recall "): trust.paired_gains(both.assign(value=100 * both[n]), "msg3d").loc["stf"] for n in recalls}
 gain = pd.DataFrame(gain).T.sort_values("mean", ascending=False)
 pd.concat([gain.head(4), gain.tail(4)])[["mean", "low", "high", "seeds"]].astype(float).round(1)
 
@@ -229,15 +230,10 @@ pd.concat([gain.head(4), gain.tail(4)])[["mean", "low", "high", "seeds"]].astype
 # last block. Differences to MS-G3D of the same seed; below 0 the score falls faster, which is better.
 
 # %%
-faithful = runs.studies()["focus_faithfulness"]
-faithful = faithful[(faithful["dataset"] == shown) & faithful["measure"].str.startswith("deletion")]
-pd.concat(
-    {
-        key: trust.paired_gains(part, "msg3d").reindex([step for step in order if step in set(part["step"])]).dropna()
-        for key, part in faithful.groupby(["measure", "method"])
-    },
-    names=["measure", "method"],
-).round(3)
+own = full[full["dataset"] == shown]
+areas = [name for name in own if name.startswith("deletion")]
+faster = {tuple(n.split(", ")): trust.paired_gains(own.assign(value=own[n]), "msg3d").reindex(present) for n in areas}
+pd.concat(faster, names=["measure", "method"]).drop("msg3d", level="step").round(3)
 
 # %% [markdown]
 # Motion energy and random order know no network: where they change, the network itself has become easier to break by

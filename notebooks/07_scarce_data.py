@@ -21,7 +21,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from lib import datasets, paths, plots, protocols, recipes, runs, training, trust
+from lib import datasets, paths, plots, protocols, recipes, runs, scores, training, trust
 
 # %% tags=["parameters"]
 dataset: str = "synthetic"  # synthetic, nw_ucla, utd_mhad or msr_action3d
@@ -90,7 +90,7 @@ study, whole = (runs.studies()[name] for name in ("scarce", "focus"))
 whole = whole[whole["step"].isin(["stgcn", "msg3d", "stf"]) & whole["protocol"].isna()].assign(share=1.0)
 full = pd.concat([study, whole], ignore_index=True)
 full = full[full["dataset"] != "synthetic"]
-full = full.assign(value=full["test_clean"].fillna(full["test"]))
+full = full.assign(value=scores.honest(full))
 means = trust.over_seeds(full, ["dataset", "share", "step"])
 means["mean"].unstack("step").round(3)
 

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -285,6 +286,12 @@ def test_scores_hang_together(num_clips, num_classes, seed):
     assert 0 <= result.calibration_error <= 1
     shifted = scores.score(logits + 7.0, labels)
     np.testing.assert_array_equal(shifted.confusion, result.confusion)
+
+
+def test_honest_accuracy_is_the_clean_one_where_there_is_one():
+    rows = pd.DataFrame({"test": [0.9, 0.8], "test_clean": [0.7, np.nan]})
+    assert list(scores.honest(rows)) == [0.7, 0.8]
+    assert list(scores.honest(rows[["test"]])) == [0.9, 0.8]
 
 
 def test_ties_count_as_the_winner_breaks_them():

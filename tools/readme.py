@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import nbformat
 import pandas as pd
 
-from lib import execution, paths, runs, trust
+from lib import execution, paths, runs, scores, trust
 
 README = paths.ROOT / "README.md"
 FIGURE = paths.ROOT / "reference" / "layers.png"
@@ -49,8 +49,7 @@ def gains(studies: dict[str, pd.DataFrame], published: pd.DataFrame) -> Iterator
     whole = published[published["share"] == 1].set_index("network")["score"]
     theirs = f"{100 * (whole['stf'] - whole['msg3d']):+.1f} (NTU RGB+D 60, one run)"
     for dataset, part in focus.groupby("dataset"):
-        score = part["test_clean"].fillna(part["test"]) if "test_clean" in part else part["test"]
-        gain = trust.paired_gains(part.assign(value=100 * score), "msg3d").loc["stf"]
+        gain = trust.paired_gains(part.assign(value=100 * scores.honest(part)), "msg3d").loc["stf"]
         text = f"{gain['mean']:+.1f} points [{gain['low']:+.1f}, {gain['high']:+.1f}], {gain['seeds']:.0f} seeds"
         yield f"STF over MS-G3D, {DATASETS[dataset].partition(',')[0]}, small networks", text, theirs
 

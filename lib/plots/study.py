@@ -39,7 +39,7 @@ def gains(
             ax.plot(values, np.full(len(values), y - 0.18), "o", color=GRAY, ms=3, alpha=0.7, mew=0)
     ax.hlines(place, found["low"].astype(float), found["high"].astype(float), color=LINE_COLORS[0], lw=2)
     ax.plot(found["mean"], place, "o", color=LINE_COLORS[0], ms=6, label="mean of seeds, 95 % interval")
-    named = {name: value for name, value in (published or {}).items() if name in found.index}
+    named = {name: value for name, value in ({} if published is None else published).items() if name in found.index}
     if named:
         rows = [place[found.index.get_loc(name)] for name in named]
         ax.plot(list(named.values()), rows, "s", color=LINE_COLORS[1], mfc="none", ms=7, label="published")
@@ -69,7 +69,8 @@ def by_share(rows: pd.DataFrame, names: Sequence[str], *, by: str = "step", ax: 
     shares = sorted(set(100 * rows["share"]))
     ax.set_xticks(shares, [f"{share:g}" for share in shares], minor=False)
     ax.minorticks_off()
-    ax.set(xlabel="training clips (%)", ylabel="accuracy")
+    low, high = ax.get_ylim()
+    ax.set(xlabel="training clips (%)", ylabel="accuracy", ylim=(max(low, 0), min(high, 1)))  # of few seeds lie beyond
     ax.grid(axis="y")
     ax.legend()
     return ax
