@@ -43,3 +43,18 @@ def datasets(draw, max_sequences=6, max_frames=20):
 def assert_close(found, expected, rtol=1e-5):
     """Relative error of every entry; what is zero must be zero."""
     np.testing.assert_allclose(found, expected, rtol=rtol, atol=0)
+
+
+def layer_like(num_clips, num_frames=12, num_dims=10, seed=0, lengths=None):
+    """Warped and bent copies of a few paths, through a random matrix and a ReLU."""
+    rng = np.random.default_rng(seed)
+    prototypes = rng.normal(size=(20, 3, 4))
+    mix = rng.normal(size=(4, num_dims))
+    clips = []
+    for i in range(num_clips):
+        t = np.linspace(0, 1, num_frames if lengths is None else lengths[i])
+        t = 3 * (t + rng.normal(0, 0.1) * np.sin(np.pi * t))
+        waves = np.stack([np.ones_like(t), np.sin(t), np.cos(2 * t)], axis=1)
+        path = waves @ (prototypes[i % 20] + 0.2 * rng.normal(size=(3, 4)))
+        clips.append(np.maximum(path @ mix, 0) + 0.02 * rng.normal(size=(len(t), num_dims)))
+    return clips

@@ -3,47 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from synthetic_cases import ARM_JOINTS, ARMS, SIDES, STILL, V, in_body_axes, same_clip
 
-from lib import skeletons
-from lib.datasets import _body, synthetic
-
-STILL = replace(synthetic.SyntheticConfig(), noise=0.0, dropouts=0.0, tilt=0.0)  # the body as it is, camera level
-V = {name: v for v, name in enumerate(skeletons.get("ntu25").joints)}
-SIDES = ("left", "right")
-ARMS = [name for name in synthetic.CLASSES if name.startswith(("wave", "clap", "drink", "phone", "swipe"))]
-ARM_JOINTS = [V[f"{s}_{j}"] for s in SIDES for j in ("elbow", "wrist", "hand", "hand_tip", "thumb")]
+from lib.datasets import synthetic
 
 
 @pytest.fixture(scope="module")
 def clips():
     return synthetic.make(200, seed=3)
-
-
-def body_axes(frame, torso):
-    """Rows: the body's left, up and front."""
-    left_hip, right_hip, left_shoulder, right_shoulder = frame[list(torso)]
-    left = left_hip + left_shoulder - right_hip - right_shoulder
-    left /= np.linalg.norm(left)
-    up = left_shoulder + right_shoulder - left_hip - right_hip
-    up -= left * (left @ up)
-    up /= np.linalg.norm(up)
-    return np.stack([left, up, np.cross(left, up)])
-
-
-def in_body_axes(clip):
-    x = clip.x.astype(float) - clip.x[0, 0, 0]
-    return x @ body_axes(x[0, 0], clip.skeleton.torso).T
-
-
-def window(action, config):
-    """First and one-past-last frame of the action phase of clip 0 (the same for every action)."""
-    frames = np.flatnonzero(synthetic.make(1, actions=("wave_right",), config=config)[0].truth.any(axis=(1, 2)))
-    return frames[0], frames[-1] + 1
-
-
-def same_clip(*actions, config=STILL, num_clips=1, **kwargs):
-    """The same performances with one action after another in them."""
-    return [synthetic.make(num_clips, actions=(name,), config=config, **kwargs) for name in actions]
 
 
 def test_same_seed_same_clips_another_seed_others(clips):
@@ -98,82 +65,6 @@ def test_a_subject_is_the_same_body_in_every_split():
             shin = np.linalg.norm(clip.x[0, 0, V["left_knee"]] - clip.x[0, 0, V["left_ankle"]])
             assert size.setdefault(int(subject), shin) == pytest.approx(shin, abs=3e-4)
     assert len(size) > 10
-
-
-def test_bones_keep_their_length_without_noise():
-    clips = synthetic.make(60, config=STILL)
-    ends = np.array(clips.skeleton.edges)
-    for clip in clips:
-        bones = np.linalg.norm(clip.x[:, :, ends[:, 0]] - clip.x[:, :, ends[:, 1]], axis=-1)
-        np.testing.assert_allclose(bones, np.broadcast_to(bones[:1], bones.shape), atol=3e-4)  # rounded to 1e-4
-        assert bones.min() > 0.02
-
-
-@pytest.mark.parametrize("limb", [("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle")])
-def test_elbows_and_knees_fold_to_150_degrees_at_most(limb):
-    for clip in synthetic.make(100, config=STILL):
-        for side in SIDES:
-            near, middle, far = (clip.x[:, :, V[f"{side}_{name}"]] for name in limb)
-            a, b = near - middle, far - middle
-            cosine = (a * b).sum(-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)
-            assert cosine.max() < np.cos(np.deg2rad(29.5))
-
-
-def test_knees_bend_forward():
-    for clip in synthetic.make(100, config=STILL):
-        for m in range(clip.x.shape[1]):
-            for side in SIDES:
-                hip, knee, ankle, foot = (clip.x[:, m, V[f"{side}_{j}"]] for j in ("hip", "knee", "ankle", "foot"))
-                level = np.abs(foot[:, 1] - ankle[:, 1]) < 0.15  # not the kicking foot in the air
-                toes = (foot - ankle) * np.array([1, 0, 1])
-                outwards = ((knee - (hip + ankle) / 2) * toes).sum(-1)
-                assert (outwards[level] > 0).all()
-
-
-def test_one_foot_stands_on_the_floor_and_pelvis_stays_above_it():
-    for clip in synthetic.make(100, config=STILL):
-        ankles = clip.x[:, :, [V["left_ankle"], V["right_ankle"]], 1]
-        floor = ankles.min(axis=(0, 2))
-        assert (ankles.min(axis=2) - floor).max() < 2e-3
-        assert (clip.x[:, :, V["spine_base"], 1] - floor).min() > 0.2
-
-
-def test_sitting_lowers_the_pelvis_to_knee_height_and_stooping_brings_the_hand_down():
-    sit, pick = same_clip("sit_down", "pick_up", num_clips=20)
-    for clip in sit:
-        drop = clip.x[-1, 0, V["left_hip"], 1] - clip.x[-1, 0, V["left_knee"], 1]
-        assert abs(drop) < 0.12
-    for clip in pick:
-        hand = clip.x[:, 0, V["right_hand"], 1] - clip.x[:, 0, V["left_ankle"], 1].min()
-        assert hand.min() < 0.45
-        assert hand[-1] > 0.6
-
-
-@pytest.mark.parametrize(("a", "b"), synthetic.FAMILIES["mirrored"])
-def test_left_and_right_are_mirrors(a, b):
-    left, right = (in_body_axes(clips[0]) for clips in same_clip(a, b, config=synthetic.QUIET))
-    mirrored = right[:, :, skeletons.get("ntu25").mirror] * np.array([-1, 1, 1])
-    np.testing.assert_allclose(left, mirrored, atol=1e-3)  # two roundings and a rotation
-
-
-@pytest.mark.parametrize(("a", "b"), synthetic.FAMILIES["reversed"])
-def test_reversed_actions_are_reversals(a, b):
-    start, stop = window(a, synthetic.QUIET)
-    forth, back = (clips[0].x[start:stop] for clips in same_clip(a, b, config=synthetic.QUIET))
-    np.testing.assert_allclose(forth, back[::-1], atol=2e-4)
-    assert np.abs(forth - back).max() > 0.2
-
-
-@pytest.mark.parametrize(("fast", "slow"), synthetic.FAMILIES["same joints, another rhythm"])
-def test_rhythms_differ_and_joints_do_not(fast, slow):
-    config = replace(synthetic.QUIET, action_frames=(60, 60))
-    turns = []
-    for clips in same_clip(fast, slow, config=config, num_clips=10):
-        wrist = [np.diff(clip.x[:, 0, V["right_wrist"], 0]) for clip in clips]
-        turns.append(np.mean([(np.diff(np.sign(speed[np.abs(speed) > 2e-3])) != 0).sum() for speed in wrist]))
-    assert turns[0] > turns[1] + 1.5
-    a, b = (clips[0].truth for clips in same_clip(fast, slow, config=config))
-    np.testing.assert_array_equal(a, b)
 
 
 def test_truth_is_what_the_action_moved():
@@ -265,48 +156,6 @@ def test_frozen_joints_show_the_truth_of_the_frame_they_froze_at():
     assert frozen.any()
     np.testing.assert_array_equal(clip.truth[1:][frozen], clip.truth[:-1][frozen])
     assert not np.array_equal(clip.x, calm.x)
-
-
-@pytest.mark.parametrize("sign", [-1, 1])
-def test_two_bones_end_where_they_should(rng, sign):
-    upper, lower = rng.uniform(0.2, 0.5, size=(2, 50))
-    distance = (upper + lower) * rng.uniform(0.75, 0.99, size=50)
-    reach = rng.normal(size=(50, 3))
-    reach *= (distance / np.linalg.norm(reach, axis=1))[:, None]
-    frame, angle = _body.two_bone(reach, rng.normal(size=(50, 3)), upper, lower, sign=sign)
-    np.testing.assert_allclose(frame @ frame.transpose(0, 2, 1), np.tile(np.eye(3), (50, 1, 1)), atol=1e-12)
-    np.testing.assert_allclose(np.linalg.det(frame), 1.0, atol=1e-12)
-    down = np.array([0.0, -1.0, 0.0])
-    end = upper[:, None] * (frame @ down) + lower[:, None] * (frame @ _body.turn(0, angle) @ down)
-    np.testing.assert_allclose(end, reach, atol=1e-12)
-    assert (sign * angle > 0).all()
-
-
-def test_forward_kinematics_equals_a_walk_along_the_parents(rng):
-    rows, joints = 3, len(_body.SKELETON)
-    angles = rng.normal(size=(joints, rows))
-    rotations = {v: _body.turn(v % 3, angles[v]) for v in range(1, joints)}
-    offsets = rng.normal(size=(rows, joints, 3))
-    positions, frames = np.zeros((rows, joints, 3)), np.tile(np.eye(3), (rows, joints, 1, 1))
-    _body.forward_kinematics(positions, frames, rotations, offsets, _body.ORDER[1:])
-    for v in range(1, joints):
-        chain = [v]
-        while (parent := _body.PARENTS[chain[0]]) != V["spine_base"]:
-            chain.insert(0, int(parent))
-        for row in range(rows):
-            frame, position = np.eye(3), np.zeros(3)
-            for joint in chain:
-                frame = frame @ rotations[joint][row]
-                position = position + frame @ offsets[row, joint]
-            np.testing.assert_allclose(positions[row, v], position, atol=1e-12)
-
-
-def test_the_loudest_configuration_is_still_a_body():
-    config = synthetic.SyntheticConfig(noise=0.0, dropouts=0.0, distractors=2.0, sway=3.0, tilt=0.0)
-    clips = synthetic.make(60, config=config)  # ClipSet refuses coordinates that are not finite
-    for clip in clips:
-        ankles = clip.x[:, :, [V["left_ankle"], V["right_ankle"]], 1]
-        assert (ankles.min(axis=2) - ankles.min(axis=(0, 2))).max() < 2e-3
 
 
 @pytest.mark.parametrize(
