@@ -27,7 +27,7 @@ def pair(layout="kinect20", num_classes=5, channels=12, *, windows=(3, 5), scale
         width=channels / 96,
         num_gcn_scales=scales[0],
         num_g3d_scales=scales[1],
-        window_sizes=windows,
+        graph_window_sizes=windows,
         pooling="mean",
         num_persons=persons,
     )
@@ -193,7 +193,7 @@ def test_neither_padding_nor_absent_persons_enter_training(num_persons):
 
 
 def test_every_option_trains():
-    options = {"width": 0.0625, "num_gcn_scales": 3, "num_g3d_scales": 2, "window_sizes": (7,), "dropout": 0.5}
+    options = {"width": 0.0625, "num_gcn_scales": 3, "num_g3d_scales": 2, "graph_window_sizes": (7,), "dropout": 0.5}
     net = models.build("msg3d", num_classes=3, skeleton="openpose18", in_channels=2, stream="bone_motion", **options)
     assert "stream='bone_motion'" in repr(net)
     net(torch.randn(2, 2, 9, 18, 2)).sum().backward()
@@ -220,12 +220,12 @@ def test_same_seed_same_weights_and_global_generator_untouched():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"widht": 2}, r"no option \['widht'\]; it has .*'window_sizes'"),
+        ({"widht": 2}, r"no option \['widht'\]; it has .*'graph_window_sizes'"),
         ({"pooling": "max"}, "'max'; choose 'masked'"),
         ({"dropout": 1.0}, "dropout=1.0, needed in"),
         ({"width": 0}, "width=0; needed positive"),
-        ({"window_sizes": (3, 4)}, r"window_sizes=\(3, 4\); needed odd numbers"),
-        ({"window_sizes": ()}, r"window_sizes=\(\); needed odd"),
+        ({"graph_window_sizes": (3, 4)}, r"graph_window_sizes=\(3, 4\); needed odd numbers"),
+        ({"graph_window_sizes": ()}, r"graph_window_sizes=\(\); needed odd"),
         ({"num_gcn_scales": 0}, "num_gcn_scales=0, num_g3d_scales=6; needed at least 1"),
         ({"stream": "velocity"}, r"stream='velocity'; choose one of \['joint', 'bone',"),
         ({"num_persons": 0}, "num_persons=0; needed None or at least 1"),

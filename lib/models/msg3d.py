@@ -31,7 +31,7 @@ class STGCBlock(nn.Module):
         out_channels: int,
         skeleton: Skeleton,
         scales: tuple[int, int],
-        window_sizes: tuple[int, ...],
+        graph_window_sizes: tuple[int, ...],
         stride: int,
         *,
         grow: bool,
@@ -54,7 +54,8 @@ class STGCBlock(nn.Module):
         self.temporal = nn.ModuleList([first, TemporalConv(out_channels, out_channels, activate=False)])
         hidden = out_channels if grow else in_channels
         self.windows = nn.ModuleList(
-            G3D(in_channels, hidden, out_channels, adjacency("windows", size), size, stride) for size in window_sizes
+            G3D(in_channels, hidden, out_channels, adjacency("windows", size), size, stride)
+            for size in graph_window_sizes
         )
         self.after = TemporalConv(out_channels, out_channels)
 
@@ -98,7 +99,7 @@ class MSG3D(SkeletonNetwork):
         Multiplies the published 96, 192 and 384 channels (the first rounded to a multiple of 6).
     num_gcn_scales, num_g3d_scales
         Scales over joints of one frame, and of a window: 0 hops, 1 hop and so on. 8 and 8 for Kinetics as published.
-    window_sizes
+    graph_window_sizes
         Frames of the windows, odd; one G3D path each.
     dropout
         Before the classifier; the published network has none.
@@ -139,7 +140,7 @@ class MSG3D(SkeletonNetwork):
         width: float = 1.0,
         num_gcn_scales: int = 13,
         num_g3d_scales: int = 6,
-        window_sizes: tuple[int, ...] = (3, 5),
+        graph_window_sizes: tuple[int, ...] = (3, 5),
         dropout: float = 0.0,
         pooling: str = "masked",
         stream: str = "joint",
@@ -152,8 +153,8 @@ class MSG3D(SkeletonNetwork):
         )
         if num_gcn_scales < 1 or num_g3d_scales < 1:
             raise ValueError(f"num_gcn_scales={num_gcn_scales}, num_g3d_scales={num_g3d_scales}; needed at least 1")
-        if not window_sizes or any(size < 1 or size % 2 == 0 for size in window_sizes):
-            raise ValueError(f"window_sizes={window_sizes}; needed odd numbers of frames, at least one")
+        if not graph_window_sizes or any(size < 1 or size % 2 == 0 for size in graph_window_sizes):
+            raise ValueError(f"graph_window_sizes={graph_window_sizes}; needed odd numbers of frames, at least one")
         if num_persons is not None and num_persons < 1:
             raise ValueError(f"num_persons={num_persons}; needed None or at least 1")
         if unknown := [place for place in focus_places if place not in FOCUS_PLACES]:
@@ -170,7 +171,7 @@ class MSG3D(SkeletonNetwork):
                 *channels,
                 skeleton,
                 scales,
-                tuple(window_sizes),
+                tuple(graph_window_sizes),
                 stride,
                 grow=index == 0,
                 focus=tuple(p.rpartition(".")[2] for p in self.focus_places if p.startswith(f"layers.{index}.")),
