@@ -60,7 +60,7 @@ def call(name: str, batch: Batch, dtype: torch.dtype):
         if name != "exploration":
             loss = F.cross_entropy(logits.float(), batch.labels)
         if config.beside:
-            terms = focus.terms(logits.float(), batch.labels, modules, config)
+            terms = focus.terms(logits.float(), batch, modules, config)
             loss = loss + sum(0.01 * term for term in terms.values())
         loss.backward()
 
@@ -97,7 +97,7 @@ def main() -> None:
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew; what imports took is not the step's
         before = peak_kb()
         step()
-        print(json.dumps((peak_kb() - before) / 1000))
+        print(json.dumps((peak_kb() - before) * 1024 / 1e6))
         return
     every = FocusLosses().exploration_every
     rows = []

@@ -1,7 +1,8 @@
-"""The file that a training goes on from: weights, the optimiser's state, and what both belong to."""
+"""The file that a training goes on from: weights, the optimisers' states, and what they belong to."""
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ def _identity(model: nn.Module, train: ClipSet, config: "TrainConfig") -> dict[s
 
 def save(
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
     train: ClipSet,
     config: "TrainConfig",
     rows: list[dict],
@@ -45,7 +46,7 @@ def save(
         "config": asdict(config),
         "rows": rows,
         "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
     }
     try:
         torch.save(state, partial)
@@ -56,12 +57,12 @@ def save(
 
 def resume(
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
     train: ClipSet,
     config: "TrainConfig",
     checkpoint: str | Path,
 ) -> list[dict]:
-    """Load weights and the optimiser's state into `model` and `optimizer`; return the rows of the epochs behind them.
+    """Load weights and the optimisers' states into `model` and `optimizers`; return the rows of the epochs behind them.
 
     Without a file there is nothing to go on from: no rows.
 
@@ -74,7 +75,7 @@ def resume(
         return []
     try:
         state = torch.load(checkpoint, map_location=config.device, weights_only=True)
-        found, rows, weights, steps = (state[name] for name in ("identity", "rows", "model", "optimizer"))
+        found, rows, weights, steps = (state[name] for name in ("identity", "rows", "model", "optimizers"))
         found = dict(found)
     except Exception as error:  # torch raises pickle, zip, key and runtime errors on damaged files
         raise ValueError(
@@ -87,5 +88,6 @@ def resume(
     if differs:
         raise ValueError(f"{checkpoint} was made by another training ({'; '.join(differs)}); use another file")
     model.load_state_dict(weights)
-    optimizer.load_state_dict(steps)
+    for optimizer, state in zip(optimizers, steps, strict=True):
+        optimizer.load_state_dict(state)
     return rows

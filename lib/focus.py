@@ -1,9 +1,10 @@
 """What STF adds to training: which terms, weighted how, computed from one pass (Ke, Peng, Lyu; AAAI 2022)."""
 
+import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,12 @@ TERMS = ("exploration", "divergence", "adjacency", "consistency")
 
 @dataclass(frozen=True)
 class FocusLosses:
-    """Weights of STF's terms beside the classification loss, 0 leaves one out; and what the paper leaves open."""
+    """Weights of STF's terms beside the classification loss, 0 leaves one out; and what the paper leaves open.
+
+    A focus is that of one module: GradCAM of what enters it, as far as it acts by way of the module's own convolutions
+    and graph. The paper's modules stand in a row; here two of them share their features, and without this the last two
+    would have the same focus.
+    """
 
     exploration: float = 0.0
     divergence: float = 0.0
@@ -58,13 +64,14 @@ class Module(NamedTuple):
     mask: torch.Tensor | None  # (P, 1, T_l, 1)
     beta: torch.Tensor  # (P, T_l, V), its guess of the focus
     graph: torch.Tensor  # (P, K, V, V)
+    stride: int  # frames of the input for one of the features
     convs: list[tuple[ScaleConv, torch.Tensor]]  # graph convolutions that it serves, and what leaves them
 
     @property
     def lengths(self) -> torch.Tensor:
         """(P,) true frames."""
         if self.mask is not None:
-            return self.mask.sum(dim=(1, 2, 3))
+            return self.mask.sum(dim=(1, 2, 3)).long()
         return torch.full((len(self.beta),), self.beta.shape[1], device=self.beta.device)
 
 
@@ -73,17 +80,19 @@ def watch(model: nn.Module) -> Iterator[list[Module]]:
     """Collect the STF-GCN modules of a pass, in the order of the layers."""
     found: list[Module] = []
 
-    def note(module, inputs, outputs):
-        found.append(Module(module, *inputs, *outputs, []))
-
     def note_conv(conv, _, output):
         found[-1].convs.append((conv, output))  # its module has just been called
 
-    hooks = []
-    for block in model.layers:
+    hooks, stride = [], 1
+    for name, block in zip(model.layer_names, getattr(model, "layers", ()), strict=False):
         for path, module in getattr(block, "focus", {}).items():
+
+            def note(module, inputs, outputs, stride=stride):
+                found.append(Module(module, *inputs, *outputs, stride, []))
+
             hooks.append(module.register_forward_hook(note))
             hooks += [conv.register_forward_hook(note_conv) for conv in block.convs(path)]
+        stride = model.layer_strides[name]
     if not hooks:
         raise ValueError(f"{type(model).__name__} has no STF-GCN modules; build 'stf', or msg3d with focus_places")
     try:
@@ -93,32 +102,37 @@ def watch(model: nn.Module) -> Iterator[list[Module]]:
             hook.remove()
 
 
-def terms(
-    logits: torch.Tensor, labels: torch.Tensor, modules: list[Module], config: FocusLosses
-) -> dict[str, torch.Tensor]:
+def terms(logits: torch.Tensor, batch: Batch, modules: list[Module], config: FocusLosses) -> dict[str, torch.Tensor]:
     """Unweighted terms of ``config.beside`` from one training pass, differentiable.
 
     Notes
     -----
     Consistency joins the last two modules, divergence compares the two highest classes in the last one, adjacency is
-    the mean over all modules. Normalisations hold their statistics, as in evaluation, where a focus is looked at.
+    the mean over all modules. Normalisations hold their statistics, as in evaluation, where a focus is looked at; what
+    the terms teach is therefore the slope with these statistics given. Absent persons do not count.
     """
     best, second = logits.topk(2, dim=1).indices.T
-    explained = labels if config.explained == "label" else best
+    explained = batch.labels if config.explained == "label" else best
     wanted, found = config.beside, {}
+    if "consistency" in wanted and len(modules) < 2:
+        raise ValueError("consistency joins two STF-GCN modules; this network has one")
     seen = modules if "adjacency" in wanted else modules[-2:]  # the slopes of all come in one go
-    first = _focuses(logits, explained, seen, again=config.moving_target or bool(wanted.keys() - {"adjacency"}))
+    again = config.moving_target or bool(wanted.keys() - {"adjacency"})
+    first = [present_rows(q, batch.present) for q in _focuses(logits, explained, seen, again=again)]
     if "divergence" in wanted:
         rival = torch.where(best == explained, second, best)
-        found["divergence"] = losses.divergence(first[-1], *_focuses(logits, rival, modules[-1:], again=True))
+        other = _focuses(logits, rival, modules[-1:], again=True)[0]
+        found["divergence"] = losses.divergence(first[-1], present_rows(other, batch.present))
     if "adjacency" in wanted:
         targets = first if config.moving_target else [q.detach() for q in first]
         pairs = zip(targets, modules, strict=True)
-        found["adjacency"] = torch.stack([losses.adjacency(q, module.beta) for q, module in pairs]).mean()
+        distances = [losses.adjacency(q, present_rows(module.beta, batch.present)) for q, module in pairs]
+        found["adjacency"] = torch.stack(distances).mean()
     if "consistency" in wanted:
-        if len(modules) < 2:
-            raise ValueError("consistency joins two STF-GCN modules; this network has one")
-        found["consistency"] = losses.consistency(first[-2], first[-1])
+        longer, shorter = modules[-2:]
+        lengths = present_rows(longer.lengths, batch.present)
+        last = losses.resized(first[-1], lengths, longer.beta.shape[1], shorter.stride // longer.stride)
+        found["consistency"] = losses.consistency(first[-2], last)
     return found
 
 
@@ -129,22 +143,25 @@ def exploration(model: nn.Module, batch: Batch, config: FocusLosses) -> torch.Te
     -----
     Both passes use the running statistics of normalisations: masked clips must not move them, and what the trained
     network will do with a masked clip is what is meant. The gradient goes through the score and, a second time, through
-    the focus. Coordinates are hidden by moving them to the mean of the frame's joints.
+    the focus. Coordinates are hidden by moving them to the mean of the frame's joints, before a network of another
+    stream makes bones or motion of them. Autocast reaches the network alone: in 16 bits the score of a sure network has
+    no slope.
     """
     with evaluation_mode(model):
         with watch(model) as modules:
             logits = model(batch.x, batch.lengths, batch.present)
-        predicted = logits.argmax(dim=1)
-        explained = batch.labels if config.explained == "label" else predicted
-        focus = _focuses(logits, explained, modules[-1:], again=True)[0]
+        explained = batch.labels if config.explained == "label" else logits.argmax(dim=1)
+        q = present_rows(_focuses(logits, explained, modules[-1:], again=True)[0], batch.present)
         persons = batch.x.permute(0, 4, 1, 2, 3)  # (N, M, C, T, V)
-        masked = persons.clone()
         own = persons[batch.present]
-        masked[batch.present] = losses.masked_input(
-            own, present_rows(focus, batch.present), own.mean(dim=3, keepdim=True)
-        )
+        lengths = batch.lengths[batch.present.nonzero()[:, 0]]
+        q = losses.resized(losses.scaled(q), lengths, own.shape[2], modules[-1].stride)
+        masked = persons.clone()
+        masked[batch.present] = losses.masked_input(own, q, own.mean(dim=3, keepdim=True))
         logits = model(masked.permute(0, 2, 3, 4, 1), batch.lengths, batch.present)
-    return losses.exploration(logits.to(focus.dtype), explained, score=config.score)
+    with torch.autocast(logits.device.type, enabled=False):
+        exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return losses.exploration(exact, explained, score=config.score)
 
 
 def focus_maps(model: nn.Module, batch: Batch) -> tuple[Float[np.ndarray, "N M T_l V"], Float[np.ndarray, "N M T_l V"]]:
@@ -164,17 +181,20 @@ def focus_maps(model: nn.Module, batch: Batch) -> tuple[Float[np.ndarray, "N M T
     return found[0], found[1]
 
 
-def balanced(model: nn.Module, batch: Batch, config: FocusLosses, classification: float) -> Mapping[str, float]:
+def balanced(model: nn.Module, batch: Batch, config: FocusLosses, classification: float) -> dict[str, float]:
     """Weights for all four terms, measured on one batch: powers of ten that bring each to the classification loss.
 
-    The paper chooses weights so; its numbers are not known.
+    The paper chooses weights so; its numbers are not known. The batch should hold many classes. Normalisations take its
+    mean and variance, as in training; the network stays as it is.
     """
-    probe = FocusLosses(0.0, 1.0, 1.0, 1.0, config.explained, config.moving_target, config.score)
-    with evaluation_mode(model):
-        with watch(model) as modules:
-            logits = model(batch.x, batch.lengths, batch.present)
-        values = {name: value.item() for name, value in terms(logits, batch.labels, modules, probe).items()}
-        values["exploration"] = exploration(model, batch, probe).item()
+    model = copy.deepcopy(model).train()
+    for norm in (m for m in model.modules() if isinstance(m, nn.BatchNorm2d)):
+        norm.momentum = 1.0  # so that exploration, in evaluation mode, finds this batch's statistics
+    probe = replace(config, divergence=1.0, adjacency=1.0, consistency=1.0)
+    with watch(model) as modules:
+        logits = model(batch.x, batch.lengths, batch.present)
+    values = {name: value.item() for name, value in terms(logits, batch, modules, probe).items()}
+    values["exploration"] = exploration(model, batch, probe).item()
     return losses.balanced_weights(values, classification)
 
 
@@ -187,13 +207,14 @@ def _focuses(logits: torch.Tensor, classes: torch.Tensor, modules: list[Module],
     score = logits.gather(1, classes[:, None]).sum()
     exact = torch.promote_types(logits.dtype, torch.float32)
     ends = [end for m in modules for end in (m.beta, *(output for _, output in m.convs))]
+    found = []
     with features_explained():
         slopes = iter(torch.autograd.grad(score, ends, create_graph=again, retain_graph=True))
-    found = []
-    for module in modules:
-        alpha = module.adjacency.mean_slope(next(slopes).to(exact), module.beta, module.mask)
-        cells = num_cells(module.beta, module.mask)[:, None]
-        for conv, _ in module.convs:
-            alpha = alpha + conv.mean_slope(next(slopes).to(exact), module.graph, module.lengths) / cells
-        found.append(losses.focus(module.features.to(exact), alpha, module.mask))
+    with torch.autocast(logits.device.type, enabled=False):
+        for module in modules:
+            alpha = module.adjacency.mean_slope(next(slopes).to(exact), module.beta, module.mask)
+            cells = num_cells(module.beta, module.mask)[:, None]
+            for conv, _ in module.convs:
+                alpha = alpha + conv.mean_slope(next(slopes).to(exact), module.graph, module.lengths) / cells
+            found.append(losses.focus(module.features.to(exact), alpha, module.mask))
     return found

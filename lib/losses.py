@@ -33,23 +33,36 @@ def scaled(q: Float[torch.Tensor, "P T V"]) -> Float[torch.Tensor, "P T V"]:
     return q / q.amax(dim=(1, 2), keepdim=True).clamp(min=TINY)
 
 
-def resized(q: Float[torch.Tensor, "P T V"], num_frames: int) -> Float[torch.Tensor, "P T2 V"]:
-    """Stretch a focus in time, linearly and each joint for itself."""
-    if q.shape[1] == num_frames:
-        return q
-    return F.interpolate(q.transpose(1, 2), num_frames, mode="linear", align_corners=False).transpose(1, 2)
+def resized(
+    q: Float[torch.Tensor, "P T_l V"], lengths: Int[torch.Tensor, " P"], num_frames: int, stride: int
+) -> Float[torch.Tensor, "P T V"]:
+    """Stretch a focus in time to `num_frames`, each joint for itself; `lengths` (P,) are true frames there.
+
+    Frame i of the focus stands at ``i * stride``; between these values run linearly, after a person's last one they
+    stay, and padded frames are zero (as `gradcam.upsample_time`).
+    """
+    frames = torch.arange(num_frames, device=q.device)
+    last = (lengths - 1).div(stride, rounding_mode="floor")[:, None]
+    place = torch.minimum(frames / stride, last).to(q.dtype)  # (P, T)
+    before = place.long()
+    after = torch.minimum(before + 1, last)
+    share = (place - before)[:, :, None]
+
+    def at(index: torch.Tensor) -> torch.Tensor:
+        return q.gather(1, index[:, :, None].expand(-1, -1, q.shape[2]))
+
+    return (at(before) * (1 - share) + at(after) * share) * (frames < lengths[:, None])[:, :, None]
 
 
 def masked_input(
-    x: Float[torch.Tensor, "P C T V"], q: Float[torch.Tensor, "P T_l V"], centre: Float[torch.Tensor, "P C T 1"]
+    x: Float[torch.Tensor, "P C T V"], q: Float[torch.Tensor, "P T V"], centre: Float[torch.Tensor, "P C T 1"]
 ) -> Float[torch.Tensor, "P C T V"]:
-    """X - Q * X about a centre: what the focus points at moves to `centre`, the rest stays.
+    """X - Q * X about a centre: what the focus (from 0 to 1) points at moves to `centre`, the rest stays.
 
     The paper masks coordinates as they are; where these are metres from a camera, 0 is a place in front of it, so that
     they are taken from the body's centre here.
     """
-    share = resized(scaled(q), x.shape[2])[:, None]
-    return x - share * (x - centre)
+    return x - q[:, None] * (x - centre)
 
 
 def exploration(
@@ -65,10 +78,9 @@ def exploration(
     return values.gather(1, predicted[:, None]).mean()
 
 
-def consistency(first: Float[torch.Tensor, "P T V"], second: Float[torch.Tensor, "P T2 V"]) -> torch.Tensor:
-    """Mean distance between the scaled focuses of two modules (L_c); the shorter in time is stretched."""
-    num_frames = max(first.shape[1], second.shape[1])
-    return _distance(resized(scaled(first), num_frames), resized(scaled(second), num_frames))
+def consistency(first: Float[torch.Tensor, "P T V"], second: Float[torch.Tensor, "P T V"]) -> torch.Tensor:
+    """Mean distance between the scaled focuses of two modules (L_c), of the same frames (`resized`)."""
+    return _distance(scaled(first), scaled(second))
 
 
 def divergence(first: Float[torch.Tensor, "P T V"], second: Float[torch.Tensor, "P T V"]) -> torch.Tensor:

@@ -145,6 +145,26 @@ def get(dataset: str, among: Mapping[str, Recipe] = RECIPES, **changes) -> Recip
     return replace(recipe, train=train, **{name: value for name, value in changes.items() if name in own})
 
 
+def parse_steps(text: str) -> list[str]:
+    """Networks of the ablation from text like ``"msg3d stf"``, each once, in that order."""
+    names = text.replace(",", " ").split()
+    known = ["stgcn", *FOCUS_STEPS]
+    if not names or len(set(names)) < len(names) or not set(names) <= set(known):
+        raise ValueError(f"steps={text!r}; needed names from {known}, each once")
+    return names
+
+
+def parse_shares(text: str) -> list[float]:
+    """Shares of the training clips from text like ``"0.1 0.25 1"``, each once, above 0 and at most 1."""
+    try:
+        shares = [float(part) for part in text.replace(",", " ").split()]
+    except ValueError:
+        shares = []
+    if not shares or len(set(shares)) < len(shares) or not all(0 < share <= 1 for share in shares):
+        raise ValueError(f"shares={text!r}; needed numbers above 0 and at most 1, each once, as in '0.1 0.25 1'")
+    return shares
+
+
 def described(recipe: Recipe) -> dict[str, object]:
     """Return what a row of results says about how a network was made and trained."""
     own = ("width", "num_frames", "align", "dropout")
@@ -169,6 +189,6 @@ def parse_streams(text: str) -> dict[str, float]:
 def _code() -> str:
     """Digest of the code that decides trained weights, so that no checkpoint outlives it."""
     folder = Path(__file__).parent
-    names = ("clips.py", "focus.py", "losses.py", "training.py", "transforms.py")
+    names = ("clips.py", "features.py", "focus.py", "losses.py", "training.py", "transforms.py")
     files = [*(folder / name for name in names), *sorted(folder.glob("models/*.py"))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,12 +110,9 @@ def fit(
     """
     config = config or TrainConfig()
     model.to(config.device)
-    optimizer = _optimizer(model, config)
-    rows = (
-        checkpoints.resume(model, optimizer, train, config, checkpoint)
-        if checkpoint and Path(checkpoint).exists()
-        else []
-    )
+    # exploration has an optimiser of its own: its slopes must not ride on the momentum of the others
+    optimizers = optimizer, explorer = _optimizer(model, config), _optimizer(model, replace(config, weight_decay=0.0))
+    rows = checkpoints.resume(model, optimizers, train, config, checkpoint) if checkpoint else []
     weight = _class_weights(train, config.device) if config.class_balanced else None
     steps = math.ceil(len(train) / config.batch_size)
     bar = tqdm(
@@ -128,14 +125,14 @@ def fit(
             model.train()
             for step, batch in enumerate(_epoch(train, config, epoch)):
                 rate = _learning_rate(config, epoch + step / steps)
-                for group in optimizer.param_groups:
+                for group in [group for one in optimizers for group in one.param_groups]:
                     group["lr"] = rate
                 logits, terms = _losses(model, batch, config, weight)
                 _descend(optimizer, sum(_weight(config, name) * term for name, term in terms.items()))
-                if config.focus.exploration and step % config.focus.exploration_every == 0:
+                if config.focus.exploration and (epoch * steps + step) % config.focus.exploration_every == 0:
                     with _autocast(config.precision, config.device):
                         terms["exploration"] = focus.exploration(model, batch, config.focus)
-                    _descend(optimizer, config.focus.exploration * terms["exploration"])
+                    _descend(explorer, config.focus.exploration * terms["exploration"])
                 sums.update({name: term.item() * len(logits) for name, term in terms.items()})
                 sums["explored"] += len(logits) * ("exploration" in terms)
                 hits += int((logits.argmax(dim=1) == batch.labels).sum())
@@ -157,7 +154,7 @@ def fit(
             rows.append(row)
             bar.set_postfix({key: f"{row[key]:.3f}" for key in ("loss", "accuracy")})
             if checkpoint:
-                checkpoints.save(model, optimizer, train, config, rows, Path(checkpoint))
+                checkpoints.save(model, optimizers, train, config, rows, Path(checkpoint))
     if validation is not None and "validation_accuracy" not in rows[-1]:  # it was finished without
         rows[-1] = rows[-1] | {"validation_accuracy": evaluate(model, validation, config=config).top1}
     return History(pd.DataFrame(rows))
@@ -172,7 +169,7 @@ def _losses(
         logits = model(batch.x, batch.lengths, batch.present)
     logits = logits.float()
     loss = F.cross_entropy(logits, batch.labels, weight, label_smoothing=config.label_smoothing)
-    extra = focus.terms(logits, batch.labels, modules, config.focus) if modules else {}
+    extra = focus.terms(logits, batch, modules, config.focus) if modules else {}
     return logits.detach(), {"loss": loss} | extra
 
 

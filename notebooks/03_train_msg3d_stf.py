@@ -71,13 +71,13 @@ changes = {"epochs": epochs, "width": width, "num_frames": num_frames, "precisio
 changes |= {"stream": stream, "device": device}
 recipe = recipes.get(dataset, recipes.FOCUS_RECIPES, **changes)
 given = {"exploration": exploration, "divergence": divergence, "adjacency": adjacency, "consistency": consistency}
-weights = replace(recipe.train.focus, **{name: weight for name, weight in given.items() if weight is not None})
-recipe = replace(recipe, train=replace(recipe.train, focus=weights))
+given = {name: weight for name, weight in given.items() if weight is not None}
+recipe = replace(recipe, train=replace(recipe.train, focus=replace(recipe.train.focus, **given)))
 limit = num_clips if dataset == "synthetic" else None
 splits = ["train", "test", "test_clean"] if dataset == "nw_ucla" and protocol is None else ["train", "test"]
 raw = {name: datasets.load(dataset, split=name, protocol=protocol, limit=limit, progress=False) for name in splits}
 clips = {split: recipe.prepare(part) for split, part in raw.items()}
-networks = {step: recipes.focus_step(recipe, step).build(clips["train"], seed) for step in steps.split()}
+networks = {step: recipes.focus_step(recipe, step).build(clips["train"], seed) for step in recipes.parse_steps(steps)}
 sizes = {name: sum(p.numel() for p in model.parameters()) for name, model in networks.items()}
 pd.Series(sizes, name="weights").to_frame()
 
@@ -88,7 +88,8 @@ pd.Series(sizes, name="weights").to_frame()
 # untrained network, that would be the first column; the recipe's weights, chosen on training subjects, are the second.
 
 # %%
-sample = clips["train"].batch(np.arange(min(32, len(clips["train"]))))
+mixed = np.random.default_rng(seed).permutation(len(clips["train"]))[:32]
+sample = clips["train"].batch(np.sort(mixed))
 probe = recipes.focus_step(recipe, "stf").build(clips["train"], seed)
 start = focus.balanced(probe, sample, recipe.train.focus, classification=np.log(len(clips["train"].class_names)))
 pd.DataFrame({"balanced": start, "recipe": {name: getattr(recipe.train.focus, name) for name in focus.TERMS}})
@@ -107,7 +108,8 @@ pd.concat({step: epochs.tail(1) for step, epochs in histories.items()}).dropleve
 # %%
 rows = []
 for step, model in networks.items():
-    row = {"step": step, "seconds": round(histories[step]["seconds"].sum(), 1)}
+    row = {"step": step, **asdict(recipes.focus_step(recipe, step).train.focus)}
+    row["seconds"] = round(histories[step]["seconds"].sum(), 1)
     row["train_accuracy"] = histories[step]["accuracy"].iloc[-1]
     for split in splits[1:]:
         row[split] = training.evaluate(model, clips[split], config=recipe.train).top1
@@ -148,23 +150,22 @@ faithful.unstack("step").round(3)
 columns = faithful.unstack(["measure", "method"])
 columns.columns = [", ".join(names) for names in columns.columns]
 table = row.join([recall, columns]).rename_axis("step").reset_index()
-runs.save_table("focus", table.assign(seed=seed, **recipes.described(recipe), **asdict(weights)));
+runs.save_table("focus", table.assign(seed=seed, **recipes.described(recipe)));
 
 # %% [markdown]
-# On the synthetic set the decisive joints and frames are known (`truth`, average precision beside chance). After these
-# few passes the focus is hardly better than chance, and motion energy, which knows no network, far ahead. Below is the
-# focus of the last module on one clip, and `beta`, its guess from the features alone. Where do you expect the guess to
-# differ?
+# On the synthetic set the decisive joints and frames are known (`truth`, average precision, beside chance and beside
+# motion energy, which knows no network). Below is the focus of the last module on one clip, and `beta`, its guess from
+# the features alone. Where do you expect the guess to differ?
 
 # %%
-batch = explained.batch([0])
-q, beta = focus.focus_maps(networks[steps.split()[-1]], batch)
-strides = networks[steps.split()[-1]].layer_strides["layers.1"]  # of what enters the last block
-person = {"focus": losses.scaled(torch.as_tensor(q[:, 0]))[0].numpy(), "beta": beta[0, 0]}
+last = next((model for step, model in reversed(networks.items()) if step not in ("stgcn", "msg3d")), probe)
+q, beta = focus.focus_maps(last, explained.batch(np.arange(len(explained))))
+place = int(q.sum(axis=(1, 2, 3)).argmax())  # the focus of some clips is zero: nothing speaks for their class
+person = {"focus": losses.scaled(torch.as_tensor(q[place, :1]))[0].numpy(), "beta": beta[place, 0]}
 
 # %%
 #| label: fig-focus-and-guess
-#| caption: "Scaled focus on the predicted class and its guess beta, last module, joints over time; one test clip, a column is two input frames. Focus is sparse and belongs to a class, beta is smooth and belongs to the clip."
+#| caption: "Scaled focus on the predicted class and its guess beta, last module, joints over time; the test clip with the strongest focus, a column is two input frames."
 plots.joints_over_time(person, explained.skeleton.joints, columns=2, largest=1.0);
 
 # %% [markdown]
@@ -174,11 +175,11 @@ plots.joints_over_time(person, explained.skeleton.joints, columns=2, largest=1.0
 #
 # ```
 # python -m lib sweep 03_train_msg3d_stf -p dataset utd_mhad -p num_explained 96 \
-#     --grid seed=0,1,2,3,4 steps=msg3d,modules,exploration,divergence,adjacency,stf --record focus
+#     --grid seed=0,1,2,3,4 steps=stgcn,msg3d,modules,exploration,divergence,adjacency,stf --record focus
 # ```
 #
 # and the same for `nw_ucla`: width, frames and passes as in `recipes.FOCUS_RECIPES`, the same for all six, small enough
-# for minutes on one core; `-p width 1 -p num_frames 64 -p epochs 60` is the command for a GPU. Weights of the terms
+# for minutes on one core; with `-p device cuda -p width 1 -p num_frames 64 -p epochs 60` it is one for a GPU. Weights of the terms
 # were chosen on training subjects, where those that bring all terms to one order of magnitude cost most of the
 # accuracy (the `selection` rows at the end).
 

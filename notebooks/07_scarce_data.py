@@ -33,6 +33,7 @@ epochs: int | None = None  # passes over all training clips; None: the dataset's
 width: float | None = None  # channels as a share of the published ones
 num_frames: int | None = None  # every clip stretched to this
 precision: str | None = None  # float32 or bfloat16
+device: str | None = None  # cpu or cuda
 
 # %% [markdown]
 # ## Which clips are kept
@@ -41,13 +42,13 @@ precision: str | None = None  # float32 or bfloat16
 # seed, and all networks of a seed see the same clips, so that differences between them are paired.
 
 # %% tags=["nbval-check-output"]
-recipe = recipes.get(
-    dataset, recipes.FOCUS_RECIPES, epochs=epochs, width=width, num_frames=num_frames, precision=precision
-)
+changes = {"epochs": epochs, "width": width, "num_frames": num_frames, "precision": precision, "device": device}
+recipe = recipes.get(dataset, recipes.FOCUS_RECIPES, **changes)
 limit = num_clips if dataset == "synthetic" else None
 splits = ["train", "test", "test_clean"] if dataset == "nw_ucla" else ["train", "test"]
 clips = {s: recipe.prepare(datasets.load(dataset, split=s, limit=limit, progress=False)) for s in splits}
-kept = {float(share): protocols.scarce(clips["train"], float(share), seed) for share in shares.split()}
+names = recipes.parse_steps(steps)
+kept = {share: protocols.scarce(clips["train"], share, seed) for share in recipes.parse_shares(shares)}
 pd.Series({share: len(places) for share, places in kept.items()}, name="training clips").rename_axis("share").to_frame()
 
 # %% [markdown]
@@ -60,7 +61,7 @@ rows = []
 for share, places in kept.items():
     train = clips["train"].subset(places)
     longer = replace(recipe, train=replace(recipe.train, epochs=round(recipe.train.epochs / math.sqrt(share))))
-    for step in steps.split():
+    for step in names:
         model, history = recipes.focus_step(longer, step).fit(train, seed)
         row = {"step": step, "share": share, "clips_train": len(train), "seconds": round(history.seconds, 1)}
         for split in splits[1:]:

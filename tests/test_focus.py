@@ -1,5 +1,8 @@
 """STF-GCN modules inside MS-G3D, and the terms that train them."""
 
+import copy
+import threading
+
 import numpy as np
 import oracles_msg3d
 import pytest
@@ -9,7 +12,7 @@ from model_cases import disturbed
 from lib import focus, gradcam, losses, models
 from lib.clips import ClipSet
 from lib.focus import FocusLosses
-from lib.models import msg3d
+from lib.models import layers, msg3d
 from lib.models.multiscale import ScaleConv
 from lib.models.stf import FocusAdjacency
 
@@ -157,7 +160,7 @@ def test_slopes_of_terms_are_those_of_finite_differences(clips, term):
         if term == "exploration":
             return focus.exploration(model, batch, ALL)
         logits, modules = passed(model, batch)
-        return focus.terms(logits, batch.labels, modules, ALL)[term]
+        return focus.terms(logits, batch, modules, ALL)[term]
 
     names = [
         "layers.2.focus.windows.beta.weight",
@@ -189,7 +192,7 @@ def test_the_adjacency_term_teaches_beta_alone_unless_the_target_moves(clips):
         model = network().train()
         logits, modules = passed(model, batch)
         config = FocusLosses(adjacency=1.0, moving_target=moving)
-        focus.terms(logits, batch.labels, modules, config)["adjacency"].backward()
+        focus.terms(logits, batch, modules, config)["adjacency"].backward()
         assert model.layers[0].focus["joints"].beta.weight.grad.abs().sum() > 0
         after = model.layers[2].after.taps.grad  # behind all modules: reached by way of the focus alone
         assert (after is not None and bool(after.any())) == moving
@@ -228,11 +231,94 @@ def test_exploration_hides_what_the_focus_points_at(small, clips):
 
 def test_weights_bring_terms_to_the_classification_loss(clips):
     model, batch = network().train(), clips.batch([0, 1, 2])
+    before = {name: value.clone() for name, value in model.state_dict().items()}
     weights = focus.balanced(model, batch, FocusLosses(), classification=1.4)
     assert set(weights) == set(focus.TERMS)
-    logits, modules = passed(model.eval(), batch)
-    for name, value in focus.terms(logits, batch.labels, modules, ALL).items():
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+    logits, modules = passed(model, batch)
+    for name, value in focus.terms(logits, batch, modules, ALL).items():
         assert 1.4 / 10**0.51 < weights[name] * abs(value.item()) < 1.4 * 10**0.51
+
+
+def test_a_clip_is_explored_alike_alone_and_beside_longer_ones(small, clips):
+    seen = []
+    hook = small.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
+    try:
+        focus.exploration(small, clips.batch(range(3)), ALL)
+        for n in range(3):
+            focus.exploration(small, clips.batch([n]), ALL)
+    finally:
+        hook.remove()
+    together, *alone = seen[1::2]
+    for n, masked in enumerate(alone):
+        T, M = masked.shape[2], masked.shape[4]
+        torch.testing.assert_close(together[n : n + 1, :, :T, :, :M], masked, rtol=1e-3, atol=1e-4)
+
+
+def test_absent_persons_have_no_focus_that_counts(clips):
+    model = disturbed(network(pooling="mean"), scale=0.05)
+    batch = clips.batch([0, 1])  # the second slot of the first clip is empty
+    logits, modules = passed(model, batch)
+    found = focus.terms(logits, batch, modules, ALL)
+    moved = batch.x.clone()
+    moved[0, ..., 1] += 5.0
+    focuses = focus._focuses(logits, logits.argmax(dim=1), modules[-2:], again=False)
+    kept = [q[batch.present.flatten()] for q in focuses]
+    torch.testing.assert_close(found["consistency"], losses.consistency(*kept))
+    assert float(losses.consistency(*focuses).detach()) != pytest.approx(float(found["consistency"].detach()))
+
+
+def test_a_sure_network_can_still_be_explored_in_16_bits(small, clips):
+    model = copy.deepcopy(small)
+    batch = clips.subset([0]).batch([0])
+    with torch.no_grad():
+        model.classifier.weight *= 400  # far beyond what 16 bits tell from certain
+    slopes = []
+    for precision in (False, True):
+        model.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision):
+            score = focus.exploration(model, batch, ALL)
+        assert score.dtype == torch.float32
+        score.backward()
+        slopes.append(model.classifier.bias.grad.abs().max().item())
+    assert slopes[1] == pytest.approx(slopes[0], rel=0.5)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_label_may_be_explained_instead_of_the_prediction(small, clips, known):
+    batch = clips.batch([0])
+    logits, modules = passed(small, batch)
+    best, second = logits.topk(2).indices[0]
+    batch = batch._replace(labels=best[None] if known else logits.argmin(dim=1))
+    config = FocusLosses(divergence=1.0, explained="label")
+    found = focus.terms(logits, batch, modules, config)["divergence"]
+    one, other = (
+        focus._focuses(logits, torch.tensor([int(c)]), modules[-1:], again=False)[0]
+        for c in (batch.labels[0], second if known else best)
+    )
+    torch.testing.assert_close(found, losses.divergence(one, other))
+
+
+def test_slopes_of_features_are_meant_in_every_thread():
+    """PyTorch takes slopes on a GPU in threads of its own."""
+    seen = []
+    with layers.features_explained():
+        thread = threading.Thread(target=lambda: seen.append(layers.slopes_of_features.is_set()))
+        thread.start()
+        thread.join()
+    assert seen == [True]
+    assert not layers.slopes_of_features.is_set()
+
+
+@pytest.mark.gpu
+def test_a_focus_in_training_is_the_same_on_a_gpu(clips):
+    found = []
+    for device in ("cpu", "cuda"):
+        logits, modules = passed(network().train().to(device), clips.batch([0, 1]).to(device))
+        found.append(focus._focuses(logits, logits.argmax(dim=1), modules, again=False))
+    for cpu, cuda in zip(*found, strict=True):
+        torch.testing.assert_close(cuda.cpu(), cpu, rtol=1e-2, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -256,4 +342,4 @@ def test_networks_without_modules_are_refused_by_name(clips):
     one = network(focus_places=msg3d.FOCUS_PLACES[-1:])
     logits, modules = passed(one, clips.batch([0]))
     with pytest.raises(ValueError, match="consistency joins two"):
-        focus.terms(logits, clips.batch([0]).labels, modules, ALL)
+        focus.terms(logits, clips.batch([0]), modules, ALL)

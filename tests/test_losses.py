@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import losses
+from lib import gradcam, losses
 
 
 def draw(*shape, seed=0):
@@ -48,7 +48,7 @@ def test_exploration_is_the_mean_probability_of_the_class():
 
 def test_masking_moves_the_focus_to_the_centre_and_nothing_else():
     x, q = draw(1, 3, 4, 2), torch.zeros(1, 4, 2, dtype=torch.float64)
-    q[0, :, 1] = 7.0
+    q[0, :, 1] = 1.0
     centre = x[:, :, :, :1]
     found = losses.masked_input(x, q, centre)
     torch.testing.assert_close(found[..., 0], x[..., 0])
@@ -63,19 +63,22 @@ def test_distances_by_hand():
     assert losses.adjacency(one, one / 5).item() == pytest.approx(0.0, abs=2e-6)
 
 
-def test_lengths_may_differ_between_modules():
-    slow = draw(2, 4, 3)
-    assert losses.consistency(losses.resized(slow, 8), slow).item() == pytest.approx(
-        losses.consistency(slow, losses.resized(slow, 8)).item()
-    )
+@pytest.mark.parametrize(("frames", "stride"), [(8, 1), (8, 2), (7, 2), (9, 4), (1, 4)])
+def test_stretching_is_that_of_gradcam_maps(frames, stride):
+    lengths = torch.tensor([frames, max(1, frames - 3)])
+    q = draw(2, -(-frames // stride), 3)
+    for n, length in enumerate(lengths.tolist()):
+        q[n, -(-length // stride) :] = 0
+    expected = gradcam.upsample_time(q[:, None].numpy(), stride, lengths.numpy())[:, 0]
+    np.testing.assert_allclose(losses.resized(q, lengths, frames, stride).numpy(), expected, atol=1e-6)
 
 
-@given(seed=st.integers(0, 2**16), frames=st.integers(1, 9), num_frames=st.integers(1, 20))
-def test_scaling_and_stretching_stay_between_zero_and_one(seed, frames, num_frames):
-    q = losses.scaled(draw(2, frames, 3, seed=seed))
+@given(seed=st.integers(0, 2**16), frames=st.integers(1, 30), stride=st.sampled_from([1, 2, 4]))
+def test_scaling_and_stretching_stay_between_zero_and_one(seed, frames, stride):
+    q = losses.scaled(draw(2, -(-frames // stride), 3, seed=seed))
     assert q.amax(dim=(1, 2)).tolist() == pytest.approx([1.0, 1.0])
-    stretched = losses.resized(q, num_frames)
-    assert stretched.shape == (2, num_frames, 3)
+    stretched = losses.resized(q, torch.tensor([frames, frames]), frames, stride)
+    assert stretched.shape == (2, frames, 3)
     assert stretched.min() >= 0
     assert stretched.max() <= 1 + 1e-12
 
@@ -91,12 +94,14 @@ def test_a_focus_of_zeros_gives_numbers():
 
 
 def test_slopes_of_every_term():
-    q, r, x = draw(2, 4, 3), draw(2, 6, 3, seed=1), draw(2, 3, 8, 3, seed=2)
+    q, r, x = draw(2, 4, 3), draw(2, 4, 3, seed=1), draw(2, 3, 4, 3, seed=2)
+    lengths = torch.tensor([8, 5])
     logits = draw(3, 5, seed=3)
     check = torch.autograd.gradcheck
     assert check(losses.consistency, grad_inputs(q, r))
     assert check(losses.divergence, grad_inputs(q, draw(2, 4, 3, seed=4)))
     assert check(losses.adjacency, grad_inputs(q, draw(2, 4, 3, seed=5)))
+    assert check(lambda a: losses.resized(a, lengths, 8, 2), grad_inputs(q))
     assert check(lambda a, b: losses.masked_input(a, b, a[..., :1]), grad_inputs(x, q))
     for score in ("probability", "logit"):
         assert check(lambda z, s=score: losses.exploration(z, torch.tensor([0, 4, 2]), score=s), grad_inputs(logits))

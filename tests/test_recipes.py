@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import datasets, protocols, recipes
+from lib import datasets, focus, paths, protocols, recipes, training
 from lib.clips import ClipSet
 from lib.focus import TERMS
 
@@ -41,10 +41,15 @@ def test_networks_of_the_ablation_are_trained_alike():
     assert all(row == rows[0] for row in rows)
 
 
-def test_a_term_changes_what_is_learnt_and_alternates(tmp_path, monkeypatch):
+@pytest.fixture
+def little(tmp_path, monkeypatch):
     monkeypatch.setenv("LAYERS_BUILD", str(tmp_path))
-    recipe = recipes.get("synthetic", recipes.FOCUS_RECIPES, epochs=1, width=0.0625, num_frames=8)
-    clips = recipe.prepare(datasets.load("synthetic", split="train", limit=20, progress=False))
+    recipe = recipes.get("synthetic", recipes.FOCUS_RECIPES, epochs=2, width=0.0625, num_frames=8, batch_size=4)
+    return recipe, recipe.prepare(datasets.load("synthetic", split="train", limit=20, progress=False))
+
+
+def test_terms_are_logged_and_change_what_is_learnt(little):
+    recipe, clips = little
     plain, history = recipes.focus_step(recipe, "modules").fit(clips, 0, progress=False)
     focused, terms = recipes.focus_step(recipe, "stf").fit(clips, 0, progress=False)
     assert set(TERMS) <= set(terms.epochs.columns)
@@ -52,6 +57,53 @@ def test_a_term_changes_what_is_learnt_and_alternates(tmp_path, monkeypatch):
     assert np.isfinite(terms.epochs[list(TERMS)].to_numpy()).all()
     differs = [not torch.equal(a, b) for a, b in zip(plain.parameters(), focused.parameters(), strict=True)]
     assert any(differs)
+
+
+def test_exploration_takes_every_eighth_step_with_an_optimiser_of_its_own(little, monkeypatch):
+    recipe, clips = little
+    steps, explored = [], []
+    original = focus.exploration
+    monkeypatch.setattr(training, "_descend", lambda optimizer, loss: steps.append(optimizer))
+    monkeypatch.setattr(focus, "exploration", lambda *args: explored.append(len(steps)) or original(*args))
+    recipes.focus_step(recipe, "exploration").fit(clips, 0, progress=False)
+    assert len(set(map(id, steps))) == 2
+    assert explored == [1, 10]  # after the first and, one exploration later, the ninth of ten steps in two epochs
+    assert [index for index, one in enumerate(steps) if one is not steps[0]] == explored
+    assert steps[1].defaults["weight_decay"] == 0
+
+
+def test_a_stopped_focus_training_goes_on_bit_for_bit(little, monkeypatch):
+    recipe, clips = little
+    straight, _ = recipes.focus_step(recipe, "stf").fit(clips, 0, progress=False)
+    monkeypatch.setenv("LAYERS_BUILD", str(paths.build() / "again"))
+    original = training.checkpoints.save
+
+    def save_then_stop(*arguments):
+        original(*arguments)
+        raise InterruptedError
+
+    monkeypatch.setattr(training.checkpoints, "save", save_then_stop)
+    with pytest.raises(InterruptedError):
+        recipes.focus_step(recipe, "stf").fit(clips, 0, progress=False)
+    monkeypatch.setattr(training.checkpoints, "save", original)
+    resumed, history = recipes.focus_step(recipe, "stf").fit(clips, 0, progress=False)
+    assert len(history.epochs) == 2
+    for a, b in zip(straight.state_dict().values(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("text", ["", "msg3d, sft", "stf stf"])
+def test_steps_are_names_each_once(text):
+    assert recipes.parse_steps("msg3d, stf stgcn") == ["msg3d", "stf", "stgcn"]
+    with pytest.raises(ValueError, match="needed names from"):
+        recipes.parse_steps(text)
+
+
+@pytest.mark.parametrize("text", ["", "0.1; 0.2", "half", "0 1", "0.5 1.5", "0.1 0.1", "nan"])
+def test_shares_are_numbers_each_once(text):
+    assert recipes.parse_shares("0.1, 0.25 1") == [0.1, 0.25, 1.0]
+    with pytest.raises(ValueError, match="needed numbers above 0"):
+        recipes.parse_shares(text)
 
 
 # --- fewer clips -----------------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ class _TrainingNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx, slope, *_):
         x, mask, weight, mean, deviation = ctx.saved_tensors
-        if layers.slopes_of_features.get():
+        if layers.slopes_of_features.is_set():
             return slope * (weight * deviation).to(slope.dtype), None, None, None, None
         again = torch.is_grad_enabled()  # this slope will be differentiated: moments must know that they come from x
         if _TrainingNorm._by_pytorch(x, mask) and not again:

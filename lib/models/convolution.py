@@ -38,7 +38,7 @@ class _Image(torch.autograd.Function):
     def backward(ctx, slope):
         x, weight = ctx.saved_tensors
         slope_x = slope_weight = slope_bias = None
-        weights_too = not slopes_of_features.get()
+        weights_too = not slopes_of_features.is_set()
         if weights_too and not torch.is_grad_enabled():  # all in one go
             return *_slopes(slope, x, weight, *ctx.where, ctx.needs_input_grad[:3]), None, None
         if ctx.needs_input_grad[0]:

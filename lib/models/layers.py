@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from threading import Event
 
 import torch
 from torch import nn
@@ -44,7 +44,7 @@ def as_stream(x: torch.Tensor, stream: str, parents: torch.Tensor, lengths: torc
     return steps * (torch.arange(x.shape[2], device=x.device) < lengths[:, None] - 1)[:, None, :, None, None]
 
 
-slopes_of_features: ContextVar[bool] = ContextVar("slopes_of_features", default=False)
+slopes_of_features = Event()  # seen by every thread: PyTorch takes slopes on a GPU in threads of its own
 
 
 @contextmanager
@@ -55,11 +55,11 @@ def features_explained() -> Iterator[None]:
     on the other clips of its batch, and their mean over the batch, which GradCAM's channel weights are made of, is zero
     in front of every normalisation. Slopes with respect to weights are left out, which PyTorch cannot know by itself.
     """
-    token = slopes_of_features.set(True)
+    slopes_of_features.set()
     try:
         yield
     finally:
-        slopes_of_features.reset(token)
+        slopes_of_features.clear()
 
 
 @contextmanager
