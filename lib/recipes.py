@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 from torch import nn
 
 from lib import models, paths, training, transforms
@@ -143,6 +145,25 @@ def get(dataset: str, among: Mapping[str, Recipe] = RECIPES, **changes) -> Recip
     recipe = among[dataset]
     train = replace(recipe.train, **{name: value for name, value in changes.items() if name in inner})
     return replace(recipe, train=train, **{name: value for name, value in changes.items() if name in own})
+
+
+def unchanged(rows: pd.DataFrame, among: Mapping[str, Recipe] = RECIPES) -> pd.DataFrame:
+    """Rows of a study that were trained as the recipes say, on official splits of the real datasets.
+
+    Other widths, epochs, weights or streams that somebody recorded are left out, so that no table mixes networks.
+    """
+    kept = []
+    for dataset, recipe in among.items():
+        part = rows[rows["dataset"] == dataset]
+        if dataset == "synthetic" or not len(part):
+            continue
+        wanted = {name: value for name, value in described(recipe).items() if name != "device"}
+        same = [part[name].eq(value) for name, value in wanted.items()]
+        same += [part[name].isna() for name in ("protocol", "stream") if name in part]
+        weights = {name: getattr(recipe.train.focus, name) for name in TERMS if name in part}
+        same += [part[name].isin([0.0, weight]) for name, weight in weights.items()]
+        kept.append(part[np.logical_and.reduce(same)])
+    return pd.concat(kept) if kept else rows.iloc[:0]
 
 
 def parse_steps(text: str) -> list[str]:

@@ -87,10 +87,9 @@ table.pivot(index="share", columns="step", values=splits[-1]).round(3)
 # copies of training clips.
 
 # %%
-study, whole = (runs.studies()[name] for name in ("scarce", "focus"))
-whole = whole[whole["step"].isin(["stgcn", "msg3d", "stf"]) & whole["protocol"].isna()].assign(share=1.0)
-full = pd.concat([study, whole], ignore_index=True)
-full = full[full["dataset"] != "synthetic"]
+study, whole = (recipes.unchanged(runs.studies()[n], recipes.FOCUS_RECIPES) for n in ("scarce", "focus"))
+whole = whole[whole["step"].isin(["stgcn", "msg3d", "stf"])].assign(share=1.0)
+full = pd.concat([study[study["share"] < 1], whole], ignore_index=True)
 full = full.assign(value=scores.honest(full))
 means = trust.over_seeds(full, ["dataset", "share", "step"])
 means["mean"].unstack("step").round(3)
@@ -105,12 +104,12 @@ plots.by_share(one, [step for step in ("stgcn", "msg3d", "stf") if step in set(o
 # %% [markdown]
 # ## What STF adds, and where
 #
-# Gains of STF over MS-G3D of the same seed and clips, beside the published ones (NTU RGB+D 60, one run each). There
-# the gain grows with the number of clips.
+# Gains of STF over MS-G3D of the same seed and clips, beside the published ones (NTU RGB+D 60, number of
+# runs not stated). There the gain grows with the number of clips.
 
 # %%
 published = pd.read_csv(paths.PUBLISHED)
-published = published[published["network"].isin(["msg3d", "stf"])].pivot(index="share", columns="network", values="score")
+published = published[published["work"] == "STF"].pivot(index="share", columns="network", values="score")
 gains = {
     key: trust.paired_gains(part.assign(value=100 * part["value"]), "msg3d").loc["stf"]
     for key, part in full[full["step"].isin(["msg3d", "stf"])].groupby(["dataset", "share"])

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -90,6 +91,16 @@ def test_a_stopped_focus_training_goes_on_bit_for_bit(little, monkeypatch):
     assert len(history.epochs) == 2
     for a, b in zip(straight.state_dict().values(), resumed.state_dict().values(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_studies_keep_to_the_recipes():
+    recipe = recipes.get("utd_mhad", recipes.FOCUS_RECIPES)
+    row = {"dataset": "utd_mhad", "seed": 0, "protocol": np.nan, "exploration": 0.0} | recipes.described(recipe)
+    weight = recipe.train.focus.exploration
+    others = [{"width": 1.0}, {"protocol": "selection"}, {"exploration": 7.0}, {"dataset": "synthetic"}, {"epochs": 3}]
+    rows = pd.DataFrame([row, row | {"seed": 1, "exploration": weight}, *(row | change for change in others)])
+    assert recipes.unchanged(rows, recipes.FOCUS_RECIPES)["seed"].tolist() == [0, 1]
+    assert list(recipes.unchanged(rows[rows["dataset"] == "synthetic"], recipes.FOCUS_RECIPES).columns) == list(rows)
 
 
 @pytest.mark.parametrize("text", ["", "msg3d, sft", "stf stf"])

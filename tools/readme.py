@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import nbformat
 import pandas as pd
 
-from lib import execution, paths, runs, scores, trust
+from lib import execution, paths, recipes, runs, scores, trust
 
 README = paths.ROOT / "README.md"
 FIGURE = paths.ROOT / "reference" / "layers.png"
@@ -26,29 +26,26 @@ DATASETS = {
 
 
 def accuracies(studies: dict[str, pd.DataFrame], published: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
-    """Rows of trained networks: the best setting of each dataset by its one-pass mean."""
-    training = studies["training"]
-    training = training[training["protocol"].isna()].fillna({"streams": "joint"})
-    setting = ["streams", "optimizer", "num_frames", "dropout", "epochs", "width"]
-    for dataset, title in DATASETS.items():
-        own = training[training["dataset"] == dataset]
-        best = max(own.groupby(setting), key=lambda part: part[1]["test"].mean())[1]
-        text = f"{best['test'].mean():.1%}, ten passes {best['test_10_passes'].mean():.1%}"
-        if best["test_clean"].notna().any():
-            text += f"; without copies {best['test_clean'].mean():.1%}"
+    """Rows of the recipes' networks, each dataset and combination of streams."""
+    training = recipes.unchanged(studies["training"]).fillna({"streams": "joint"})
+    for (dataset, streams), own in training.groupby(["dataset", "streams"], sort=False):
+        text = f"{own['test'].mean():.1%}, ten passes {own['test_10_passes'].mean():.1%}"
+        if own["test_clean"].notna().any():
+            text += f"; without copies {own['test_clean'].mean():.1%}"
         theirs = published[(published["dataset"] == dataset) & (published["share"] == 1)]
         other = "; ".join(f"{row.score:.1%} ({row.source})" for row in theirs.itertuples()) or "–"
-        streams = best["streams"].iloc[0]
-        yield f"{title}: ST-GCN, {streams}, {len(best)} seeds", text, other
+        yield f"{DATASETS[dataset]}: ST-GCN, {streams}, {own['seed'].nunique()} seeds", text, other
 
 
 def gains(studies: dict[str, pd.DataFrame], published: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
     """Rows of STF over MS-G3D, for each dataset with at least two seeds of both."""
-    focus = studies["focus"]
-    focus = focus[focus["protocol"].isna() & focus["step"].isin(["msg3d", "stf"]) & (focus["dataset"] != "synthetic")]
-    whole = published[published["share"] == 1].set_index("network")["score"]
-    theirs = f"{100 * (whole['stf'] - whole['msg3d']):+.1f} (NTU RGB+D 60, one run)"
+    focus = recipes.unchanged(studies["focus"], recipes.FOCUS_RECIPES)
+    focus = focus[focus["step"].isin(["msg3d", "stf"])]
+    whole = published[(published["work"] == "STF") & (published["share"] == 1)].set_index("network")["score"]
+    theirs = f"{100 * (whole['stf'] - whole['msg3d']):+.1f} (NTU RGB+D 60)"
     for dataset, part in focus.groupby("dataset"):
+        if part.groupby("step")["seed"].nunique().reindex(["msg3d", "stf"], fill_value=0).min() < 2:
+            continue
         gain = trust.paired_gains(part.assign(value=100 * scores.honest(part)), "msg3d").loc["stf"]
         text = f"{gain['mean']:+.1f} points [{gain['low']:+.1f}, {gain['high']:+.1f}], {gain['seeds']:.0f} seeds"
         yield f"STF over MS-G3D, {DATASETS[dataset].partition(',')[0]}, small networks", text, theirs

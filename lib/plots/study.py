@@ -1,6 +1,7 @@
 """What a study over seeds found: gains of one network over another, and accuracy against the share of clips."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -60,7 +61,7 @@ def by_share(rows: pd.DataFrame, names: Sequence[str], *, by: str = "step", ax: 
     if unknown := [name for name in names if name not in set(rows[by])]:
         raise ValueError(f"names {unknown} have no rows; choose from {sorted(set(rows[by]))}")
     ax = new_axes(ax, (5.2, 3.4))
-    for color, name in zip(LINE_COLORS, names, strict=False):
+    for name, color in zip(names, cycle(LINE_COLORS), strict=False):
         part = rows[rows[by] == name].sort_values("share")
         share = 100 * part["share"]
         ax.fill_between(share, part["low"].astype(float), part["high"].astype(float), color=color, alpha=0.18, lw=0)
