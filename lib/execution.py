@@ -22,6 +22,9 @@ PROGRESS_BAR = re.compile(r"^[^\n]*(?:\d+%\|.*\||\d(?:it/s|s/it)|, +\?\w+/s)[^\n
 # A kernel that nobody watches in a browser draws tqdm's bars as text, which a shell can show while a cell runs.
 TEXT_BARS = "import sys, tqdm.std; sys.modules['tqdm.notebook'] = tqdm.std"
 
+NOT_STARTED = "Kernel died before replying to kernel_info"  # jupyter_client's words
+STARTS = 3
+
 
 class PageFailed(RuntimeError):
     """A cell of a page raised; the message is the notebook's own traceback."""
@@ -55,23 +58,39 @@ def execute(
         LAYERS_RUN_DIR=str(folder), JUPYTER_PATH=os.pathsep.join(filter(None, [own, os.environ.get("JUPYTER_PATH")]))
     ):
         try:
-            return papermill.execute_notebook(
-                target,
-                target,
-                dict(values),
-                kernel_name="python3",
-                language="python",
-                progress_bar={"desc": progress} if progress else False,
-                stderr_file=sys.stderr if progress else None,
-                cwd=folder,
-                on_cell_executed=on_cell and (lambda cell_index, **_: on_cell(cell_index + 1, num_cells)),
-                extra_arguments=["--log-level=CRITICAL", f"--IPKernelApp.exec_lines={TEXT_BARS}"],
+            return _started(
+                lambda: papermill.execute_notebook(
+                    target,
+                    target,
+                    dict(values),
+                    kernel_name="python3",
+                    language="python",
+                    progress_bar={"desc": progress} if progress else False,
+                    stderr_file=sys.stderr if progress else None,
+                    cwd=folder,
+                    on_cell_executed=on_cell and (lambda cell_index, **_: on_cell(cell_index + 1, num_cells)),
+                    extra_arguments=["--log-level=CRITICAL", f"--IPKernelApp.exec_lines={TEXT_BARS}"],
+                )
             )
         except papermill.PapermillExecutionError as error:
             traceback = "\n".join(error.traceback) or f"{error.ename}: {error.evalue}"
             raise PageFailed(f"{error.ename} in cell [{error.exec_count}]\n{traceback}") from None
         except DeadKernelError:
             raise PageFailed("the notebook's process died; when memory ran out, try smaller sizes") from None
+
+
+def _started(execute: Callable):
+    """Call `execute` again where the kernel could not start.
+
+    Jupyter looks for free ports before the kernel takes them; of two that start side by side, one may come too late.
+    """
+    for _ in range(STARTS):
+        try:
+            return execute()
+        except RuntimeError as error:
+            if str(error) != NOT_STARTED:
+                raise
+    raise PageFailed(f"the notebook's process could not be started, {STARTS} times ({NOT_STARTED})")
 
 
 def refresh(page: Path, *, progress: str | None = None) -> Path:

@@ -91,7 +91,7 @@ def test_an_interrupted_run_says_so_and_is_recorded(write_page, tmp_path):
     page = write_page(TINY + "\n# %%\nimport time\n\ntime.sleep(60)\n")
     command = [sys.executable, "-m", "lib", "run", str(page), "--quiet"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     notebook = "*/07_probe.ipynb"
     while not any(
         '"status": "running"' in path.read_text() and '"output_type"' in path.read_text()
@@ -118,6 +118,30 @@ def test_a_python3_kernel_of_the_system_does_not_win(write_page, tmp_path):
     assert done.returncode == 0, done.stderr
     (notebook,) = (tmp_path / "build" / "runs").glob("*/*.ipynb")
     assert sys.prefix in notebook.read_text()
+
+
+@pytest.mark.parametrize("deaths", [2, 3])
+def test_a_notebook_whose_process_did_not_start_is_started_again(write_page, monkeypatch, deaths):
+    import papermill
+
+    from lib import execution, runs
+
+    started, execute = [], papermill.execute_notebook
+
+    def die_first(*arguments, **options):
+        started.append(1)
+        if len(started) <= deaths:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        return execute(*arguments, **options)
+
+    monkeypatch.setattr(papermill, "execute_notebook", die_first)
+    page = write_page(TINY)
+    if deaths < execution.STARTS:
+        assert runs.run(page).record["status"] == "finished"
+    else:
+        with pytest.raises(execution.PageFailed, match=r"could not be started, 3 times \(Kernel died before"):
+            runs.run(page)
+    assert len(started) == 3
 
 
 def test_wrong_names_end_the_command_with_code_2_and_one_message(write_page, capsys):

@@ -143,9 +143,9 @@ def test_a_failure_and_a_death_side_by_side_are_outcomes(write_page):
     outcomes = [outcome for _, outcome in sweeps.sweep(page, {"count": ["0", "7", "1"]}, jobs=2)]
     failed, killed, fine = outcomes
     assert isinstance(failed, execution.PageFailed)
-    assert str(failed).startswith("ZeroDivisionError in cell")
+    assert "ZeroDivisionError in cell" in str(failed).splitlines()[0], str(failed)
     assert failed.__notes__[0].startswith("run folder: ")
-    assert "ended by signal 9 (Killed) and left no result" in str(killed)
+    assert "left no result and ended by signal 9 (Killed)" in str(killed)
     assert fine.record["status"] == "finished"
 
 
@@ -185,15 +185,15 @@ def test_a_sweep_that_was_stopped_says_so_in_its_records_and_goes_on(write_page,
     monkeypatch.setenv("GATE", str(gate))
     command = [sys.executable, "-m", "lib", "sweep", page, "--grid", "seed=1,2,3,4", "--jobs", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    wait_until(lambda: gate.with_suffix(".2").exists() and gate.with_suffix(".3").exists(), seconds=90)
+    wait_until(lambda: gate.with_suffix(".2").exists() and gate.with_suffix(".3").exists(), seconds=240)
     os.killpg(process.pid, signal_number)
-    stderr = process.communicate(timeout=60)[1]
+    stderr = process.communicate(timeout=120)[1]
     if signal_number == signal.SIGINT:
         assert process.returncode == 130
         assert stderr.endswith("\nstopped\nfinished runs are kept: the same command goes on from here\n")
         assert "Traceback" not in stderr
     statuses = {1: "finished", 2: "stopped", 3: "stopped"}
-    wait_until(lambda: {r["seed"]: r["status"] for r in records(runs.folder_of_runs())} == statuses, seconds=60)
+    wait_until(lambda: {r["seed"]: r["status"] for r in records(runs.folder_of_runs())} == statuses, seconds=120)
     first = {run.folder.name for run in runs.recorded()}
 
     gate.touch()
@@ -220,7 +220,7 @@ def cluster(tmp_path_factory):
     cluster = Cluster(tmp_path_factory.mktemp("cluster"))
     with cluster.stack:
         cluster.start_worker("--nanny")
-        wait_until(cluster.file.exists, seconds=60)
+        wait_until(cluster.file.exists, seconds=120)
         yield json.loads(cluster.file.read_text())["address"]
 
 
@@ -250,10 +250,10 @@ def test_what_no_longer_matters_is_stopped_on_the_cluster(write_page, tmp_path, 
     with sweeps.connect(cluster) as client:
         points = sweeps.sweep(page, {"seed": ["1", "2"]}, client=client)
         next(points)
-        wait_until(gate.with_suffix(".2").exists, seconds=60)
+        wait_until(gate.with_suffix(".2").exists, seconds=120)
         gate.with_suffix(".ended").unlink()  # of the first run
         points.close()
-        wait_until(gate.with_suffix(".ended").exists, seconds=60)
+        wait_until(gate.with_suffix(".ended").exists, seconds=120)
 
 
 def test_other_code_on_a_worker_is_refused(write_page, cluster, monkeypatch):

@@ -21,7 +21,7 @@ from lib.sweeps._process import Process, num_cores
 from lib.sweeps._progress import Progress
 from lib.sweeps._task import Task
 
-TIMEOUT = 10  # seconds in which a scheduler has to answer
+TIMEOUT = 30  # seconds in which a scheduler has to answer
 INTERVAL = 1.0  # seconds between two looks whether a run is still wanted
 
 

@@ -87,8 +87,11 @@ def num_cores() -> int:
 
 
 def _unexplained(code: int, errors: str) -> str:
-    how = f"by signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"with code {code}"
-    return f"the run's process ended {how} and left no result; when memory ran out, use fewer jobs\n{errors}".strip()
+    if code < 0:
+        how = f"by signal {-code} ({signal.strsignal(-code)}); when memory ran out, use fewer jobs"
+    else:
+        how = f"with code {code}"
+    return f"the run's process left no result and ended {how}\n{errors}".strip()
 
 
 def main() -> None:
