@@ -134,8 +134,10 @@ def side_by_side(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
     These are the columns of text, then as many of whole numbers, from the left, as it takes; without any, rows are
     joined by position. A column that agrees everywhere stays one; of another there is one for each table, and the
-    difference where two tables hold numbers.
+    difference where two tables hold numbers. Tables of one row are turned: a row for each column that differs.
     """
+    if all(len(frame) == 1 for frame in frames):
+        return _differing([frame.iloc[0].to_dict() for frame in frames])
     keys = _keys(frames)
     if keys:
         frames = [frame.fillna({name: "" for name in keys if _is_text(frame[name])}) for frame in frames]

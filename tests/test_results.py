@@ -125,6 +125,14 @@ def test_rows_are_matched_by_the_columns_that_tell_them_apart(columns, keys):
     assert both["score [2]-[1]"].round(3).tolist() == [0.3, 0.0]
 
 
+def test_tables_of_one_row_are_turned():
+    from lib import tables
+
+    frame = pd.DataFrame({"clips": [9], "score": [0.5], "name": ["x"]})
+    both = tables.side_by_side([frame, frame.assign(score=[0.75], name=["y"])])
+    assert both.to_numpy().tolist() == [["score", 0.5, 0.75], ["name", "x", "y"]]
+
+
 def save_run(out, name, *, seed, scores, **record):
     folder = out / name
     folder.mkdir(parents=True)
