@@ -11,11 +11,11 @@ INSTALLED := $(VENV)/.installed
 TORCH := $(shell sed -n 's/^nn = \["\(torch[^"]*\)".*/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lab site check notebooks clean
+.PHONY: help setup run test lab site check execute notebooks clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 19
-	@echo 'Variables: PYTHON, TORCH_INDEX (setup); PAGE (run); ARGS (run, test, site, notebooks), as in make run ARGS="-p seed 1"'
+	@echo 'Variables: PYTHON, TORCH_INDEX (setup); PAGE (run); ARGS (run, test, site, execute, notebooks), as in make run ARGS="-p seed 1"'
 
 setup: $(INSTALLED)  ## make .venv and install the book into it
 
@@ -36,8 +36,11 @@ check: $(INSTALLED)  ## what a change must pass: format, lint, tests (pairing of
 	$(BIN)/ruff check
 	$(BIN)/python -m pytest
 
-notebooks: $(INSTALLED)  ## execute pages with their defaults and store the notebooks (ARGS="05": only that page)
+execute: $(INSTALLED)  ## run the whole book with its defaults and print seconds per page (ARGS="05": only that page)
 	$(BIN)/python -m lib execute $(ARGS)
+
+notebooks: $(INSTALLED)  ## execute pages with their defaults and store the notebooks (ARGS="05": only that page)
+	$(BIN)/python -m lib execute --store $(ARGS)
 
 clean:  ## remove executed runs and caches; keeps .venv, downloads and trained checkpoints
 	rm -rf build/runs build/interactive build/site _build reference/api .pytest_cache .ruff_cache .hypothesis

@@ -1,13 +1,10 @@
 """Command line of the book: ``python -m lib run 05_layer_geometry -p seed 1`` and its companions."""
 
 import argparse
-import re
 import sys
 from pathlib import Path
 
-import pandas as pd
-
-from lib import execution, pages, paths, runs
+from lib import commands, execution, pages, runs
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,126 +16,20 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except execution.PageFailed as error:
-        _show_failure(error)
+        print(commands.failure(error), file=sys.stderr)
         return 1
     except KeyboardInterrupt as error:
         print("\nstopped", *getattr(error, "__notes__", []), sep="\n", file=sys.stderr)
         return 130
 
 
-def run(options) -> int:
-    """Execute one page and print its tables and files."""
-    item = runs.run(options.page, dict(options.parameters), out=options.out, progress=not options.quiet)
-    _show_run(item)
-    _record(options.record, [item])
-    return 0
-
-
-def sweep(options) -> int:
-    """Execute a page over a grid of values."""
-    page = pages.find(options.page)
-    kinds = pages.parameters(page)
-    grid = {}
-    for text in options.grid:
-        name, sign, values = text.partition("=")
-        if not sign or name in grid:
-            raise pages.PageError(f"--grid {text}: needed NAME=A,B,C, each name once")
-        lists = name in kinds and kinds[name].type.startswith("list")
-        grid[name] = values.split(";" if lists else ",")
-    finished, failures = [], 0
-    points = runs.sweep(page, grid, dict(options.parameters), out=options.out, progress=not options.quiet)
-    for point, outcome in points:
-        print(" ".join(f"{name}={value}" for name, value in point.items()), end=": ")
-        if isinstance(outcome, Exception):
-            failures += 1
-            print("failed", flush=True)
-            _show_failure(outcome)
-        else:
-            finished.append((point, outcome))
-            print(outcome.folder.name, flush=True)
-    for name in sorted({name for _, item in finished for name in item.tables}):
-        parts = [item.tables[name].assign(**point) for point, item in finished if name in item.tables]
-        _show_table(name, pd.concat(parts, ignore_index=True))
-    _record(options.record, [item for _, item in finished])
-    print(f"\n{len(finished)} points finished, {failures} failed")
-    return 1 if failures else 0
-
-
-def results(options) -> int:
-    """List or show tables of results and runs."""
-    studies = runs.studies()
-    if options.study:
-        if options.study not in studies:
-            raise pages.PageError(f"no study {options.study!r} in data/results/: {', '.join(studies) or 'it is empty'}")
-        _show_table(options.study, runs.keep(studies[options.study], options.filters))
-        return 0
-    if not options.filters:
-        counts = pd.DataFrame({"study": list(studies), "rows": [len(frame) for frame in studies.values()]})
-        _show_table("studies in data/results", counts)
-    frame = runs.keep(runs.table(runs.recorded(options.out)), options.filters).dropna(axis="columns", how="all")
-    _show_table("runs, newest last", frame.tail(options.last))
-    return 0
-
-
-def show_pages(options) -> int:
-    """List all pages with their parameters."""
-    for page in pages.found():
-        print(f"{page.stem}\n{pages.describe(page)}\n")
-    return 0
-
-
-def execute(options) -> int:
-    """Regenerate committed notebooks."""
-    failed = []
-    for page in [pages.find(name) for name in options.pages] or pages.found():
-        try:
-            target = execution.refresh(page, progress=not options.quiet)
-            print(f"{page.stem}: {target.stat().st_size / 1000:.0f} kB", flush=True)
-        except (pages.PageError, execution.PageFailed) as error:
-            failed.append(page.stem)
-            print(f"{page.stem}: not stored", flush=True)
-            _show_failure(error)
-    if failed:
-        print(f"not stored: {', '.join(failed)}", file=sys.stderr)
-    return 1 if failed else 0
-
-
-def _show_run(item: runs.Run) -> None:
-    for name, frame in item.tables.items():
-        _show_table(name, frame)
-    print(f"\nnotebook  {_shorten(item.notebook)}")
-    for figure in item.figures:
-        print(f"figure    {_shorten(figure)}")
-    print(f"record    {_shorten(item.folder / runs.RECORD)}   ({item.record['seconds']:.0f} s)")
-
-
-def _record(study: str | None, finished: list[runs.Run]) -> None:
-    if study and finished:
-        print(f"\nrows      {_shorten(runs.record(study, finished))}")
-
-
-def _show_table(title: str, frame: pd.DataFrame) -> None:
-    print(f"\n{title}")
-    print(frame.round(3).to_string(index=False) if len(frame) else "  none")
-
-
-def _show_failure(error: Exception) -> None:
-    text = str(error) if sys.stderr.isatty() else re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-    print(text, *getattr(error, "__notes__", []), sep="\n", file=sys.stderr)
-
-
-def _shorten(path: Path) -> str:
-    """Write a path as the reader can type it: relative where it lies below the current folder."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lib", description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(function, name: str | None = None) -> argparse.ArgumentParser:
         text = function.__doc__
-        added = commands.add_parser(name or function.__name__, help=text, description=text)
+        added = subparsers.add_parser(name or function.__name__, help=text, description=text)
         added.set_defaults(command=function)
         return added
 
@@ -156,25 +47,33 @@ def _parser() -> argparse.ArgumentParser:
 
     def add_record(added: argparse.ArgumentParser) -> None:
         added.add_argument(
-            "--record", metavar="STUDY", help="write the table STUDY that the page saves into data/results/STUDY.csv"
+            "--record",
+            action="append",
+            default=[],
+            metavar="STUDY",
+            help="write the table STUDY that the page saves into data/results/STUDY.csv; may be repeated",
         )
+
+    def add_html(added: argparse.ArgumentParser) -> None:
+        added.add_argument("--html", action="store_true", help="also write the executed page as one HTML file")
 
     def add_quiet(added: argparse.ArgumentParser) -> None:
         added.add_argument("-q", "--quiet", action="store_true", help="no progress bars")
 
     def add_out(added: argparse.ArgumentParser) -> None:
-        default = paths.build() / "runs"
+        default = runs.folder_of_runs()
         added.add_argument(
-            "--out", type=Path, metavar="DIR", help=f"folder of run folders, default {_shorten(default)}"
+            "--out", type=Path, metavar="DIR", help=f"folder of run folders, default {commands.shorten(default)}"
         )
 
-    added = command(run)
+    added = command(commands.run)
     add_run_options(added)
     add_out(added)
     add_record(added)
+    add_html(added)
     add_quiet(added)
 
-    added = command(sweep)
+    added = command(commands.sweep)
     add_run_options(added)
     added.add_argument(
         "--grid",
@@ -184,22 +83,53 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=A,B,C",
         help="values of one parameter (lists are separated by ';'); points with a finished run are not run again",
     )
+    where = added.add_mutually_exclusive_group()
+    where.add_argument(
+        *("-j", "--jobs"),
+        type=_at_least_one,
+        default=1,
+        metavar="N",
+        help="runs side by side, each with its share of the cores; default 1",
+    )
+    where.add_argument("--dask", metavar="ADDRESS", help="run on the cluster of the dask scheduler at ADDRESS")
     add_out(added)
     add_record(added)
+    add_html(added)
     add_quiet(added)
 
-    added = command(results)
+    added = command(commands.results)
     added.add_argument("filters", nargs="*", metavar="COLUMN=VALUE", help="keep rows that match")
     added.add_argument("--study", metavar="NAME", help="show data/results/NAME.csv instead of the lists")
+    added.add_argument(
+        "--compare",
+        nargs="+",
+        metavar="RUN",
+        help="show what differs between runs, and their tables side by side; an id, or how it starts or ends "
+        "(with --study: values of its column `run`)",
+    )
+    added.add_argument(
+        "--columns", type=lambda text: text.split(","), default=[], metavar="A,B,C", help="show only these columns"
+    )
     added.add_argument("--last", type=int, default=20, metavar="N", help="number of runs shown, default 20")
     add_out(added)
 
-    command(show_pages, "pages")
+    command(commands.show_pages, "pages")
 
-    added = command(execute)
-    added.add_argument("pages", nargs="*", metavar="PAGE", help="pages to regenerate, default all")
+    added = command(commands.execute)
+    added.add_argument("pages", nargs="*", metavar="PAGE", help="pages to execute, default all")
+    added.add_argument(
+        "--store",
+        action="store_true",
+        help="replace the committed notebooks beside the pages (then checkpoints of earlier sessions are used)",
+    )
     add_quiet(added)
     return parser
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number, at least 1")
+    return int(text)
 
 
 if __name__ == "__main__":

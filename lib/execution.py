@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,16 +22,28 @@ PROGRESS_BAR = re.compile(r"^[^\n]*(?:\d+%\|.*\||\d(?:it/s|s/it)|, +\?\w+/s)[^\n
 # A kernel that nobody watches in a browser draws tqdm's bars as text, which a shell can show while a cell runs.
 TEXT_BARS = "import sys, tqdm.std; sys.modules['tqdm.notebook'] = tqdm.std"
 
+NOT_STARTED = "Kernel died before replying to kernel_info"  # jupyter_client's words
+STARTS = 3
+
 
 class PageFailed(RuntimeError):
     """A cell of a page raised; the message is the notebook's own traceback."""
 
 
-def execute(notebook, target: Path, values: Mapping[str, object], *, folder: Path, progress: str | None = None):
+def execute(
+    notebook,
+    target: Path,
+    values: Mapping[str, object],
+    *,
+    folder: Path,
+    progress: str | None = None,
+    on_cell: Callable[[int, int], None] | None = None,
+):
     """Run `notebook` by papermill into the file `target`, which also holds what was reached when a cell fails.
 
     Cells run in `folder`, which is also where ``lib.runs.save_table`` writes. `progress` names a bar that counts cells;
-    with it, what cells write to standard error (their own bars, warnings) is passed on as it comes.
+    with it, what cells write to standard error (their own bars, warnings) is passed on as it comes. `on_cell` is called
+    with the number of cells done, and of all.
     """
     import nbformat
     import papermill
@@ -39,22 +51,26 @@ def execute(notebook, target: Path, values: Mapping[str, object], *, folder: Pat
 
     logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of names that `pages.resolve` has checked
     nbformat.write(notebook, target)
+    num_cells = len(notebook.cells) + bool(values)  # papermill puts the values into a cell of their own
     # Kernels of this interpreter go first: a "python3" of the system or the user must not win.
     own = os.path.join(sys.prefix, "share", "jupyter")
-    with _environment(
+    with environment(
         LAYERS_RUN_DIR=str(folder), JUPYTER_PATH=os.pathsep.join(filter(None, [own, os.environ.get("JUPYTER_PATH")]))
     ):
         try:
-            return papermill.execute_notebook(
-                target,
-                target,
-                dict(values),
-                kernel_name="python3",
-                language="python",
-                progress_bar={"desc": progress} if progress else False,
-                stderr_file=sys.stderr if progress else None,
-                cwd=folder,
-                extra_arguments=["--log-level=CRITICAL", f"--IPKernelApp.exec_lines={TEXT_BARS}"],
+            return _started(
+                lambda: papermill.execute_notebook(
+                    target,
+                    target,
+                    dict(values),
+                    kernel_name="python3",
+                    language="python",
+                    progress_bar={"desc": progress} if progress else False,
+                    stderr_file=sys.stderr if progress else None,
+                    cwd=folder,
+                    on_cell_executed=on_cell and (lambda cell_index, **_: on_cell(cell_index + 1, num_cells)),
+                    extra_arguments=["--log-level=CRITICAL", f"--IPKernelApp.exec_lines={TEXT_BARS}"],
+                )
             )
         except papermill.PapermillExecutionError as error:
             traceback = "\n".join(error.traceback) or f"{error.ename}: {error.evalue}"
@@ -63,7 +79,21 @@ def execute(notebook, target: Path, values: Mapping[str, object], *, folder: Pat
             raise PageFailed("the notebook's process died; when memory ran out, try smaller sizes") from None
 
 
-def refresh(page: Path, *, progress: bool = False) -> Path:
+def _started(execute: Callable):
+    """Call `execute` again where the kernel could not start.
+
+    Jupyter looks for free ports before the kernel takes them; of two that start side by side, one may come too late.
+    """
+    for _ in range(STARTS):
+        try:
+            return execute()
+        except RuntimeError as error:
+            if str(error) != NOT_STARTED:
+                raise
+    raise PageFailed(f"the notebook's process could not be started, {STARTS} times ({NOT_STARTED})")
+
+
+def refresh(page: Path, *, progress: str | None = None) -> Path:
     """Execute a page with its default parameters and replace the committed notebook beside it.
 
     Raises
@@ -78,7 +108,7 @@ def refresh(page: Path, *, progress: bool = False) -> Path:
     notebook = pages.read(page)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch).resolve()
-        executed = execute(notebook, folder / "page.ipynb", {}, folder=folder, progress=page.stem if progress else None)
+        executed = execute(notebook, folder / "page.ipynb", {}, folder=folder, progress=progress)
     for cell, done in zip(notebook.cells, executed.cells, strict=True):
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = publishable(done.outputs), done.execution_count
@@ -151,7 +181,8 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 @contextmanager
-def _environment(**changes: str) -> Iterator[None]:
+def environment(**changes: str) -> Iterator[None]:
+    """Set variables of the environment, and put back what was there."""
     before = {name: os.environ.get(name) for name in changes}
     os.environ.update(changes)
     try:

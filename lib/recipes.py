@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 from torch import nn
 
 from lib import models, paths, training, transforms
@@ -63,7 +64,9 @@ class Recipe:
         text = json.dumps([asdict(replace(self, train=config)), clips.digest(), _code()], sort_keys=True)
         name = f"{clips.dataset.replace('/', '-')}-{seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}.pt"
         checkpoint = paths.build() / "checkpoints" / name
-        history = training.fit(model, clips, validation, config=config, checkpoint=checkpoint, progress=progress)
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(checkpoint.with_name(f".{name}.lock")):  # runs side by side train a network once
+            history = training.fit(model, clips, validation, config=config, checkpoint=checkpoint, progress=progress)
         return model, history
 
 

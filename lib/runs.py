@@ -1,8 +1,8 @@
-"""Runs of pages with chosen parameters, sweeps over them, and the tables that they leave.
+"""One run of a page with chosen parameters, its record, and what a page itself calls.
 
 A run is one folder ``build/runs/<page>-<time>-<hash>/`` with the executed notebook, its figures as PNG files, the
-tables that the page saved and ``run.json``, the provenance record. A page itself uses `output_dir`, `save_table` and
-`provenance` only.
+tables that the page saved and ``run.json``, the provenance record. A page uses `output_dir`, `save_table`, `is_live`,
+`studies` and `provenance` only. Many runs are `lib.sweeps`; what is done with their rows is `lib.tables`.
 """
 
 import base64
@@ -15,14 +15,13 @@ import re
 import subprocess
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from filelock import FileLock
 
 from lib import execution, pages, paths
 
@@ -93,9 +92,16 @@ def origin() -> dict[str, str]:
 
 
 def run(
-    page: str | Path, given: Mapping[str, str] | None = None, *, out: Path | None = None, progress: bool = False
+    page: str | Path,
+    given: Mapping[str, str] | None = None,
+    *,
+    out: Path | None = None,
+    progress: str | None = None,
+    on_cell: Callable[[int, int], None] | None = None,
 ) -> Run:
     """Execute a page with the parameters `given` (as text) in a folder of its own under `out`, default ``build/runs/``.
+
+    `progress` names a bar that counts cells; `on_cell` is called with the number of cells done, and of all.
 
     Raises
     ------
@@ -106,7 +112,7 @@ def run(
     """
     page = pages.find(page)
     values = pages.resolve(page, given or {})
-    key = _key(page, values)
+    key = identity(page, values)
     record = {
         "page": page.stem,
         "status": "running",
@@ -116,8 +122,11 @@ def run(
         "given": _differing(page, values),
         **key,
         **provenance(),
+        "threads": os.environ.get("OMP_NUM_THREADS"),
+        "host": platform.node(),
+        "process": os.getpid(),
     }
-    folder = _new_folder(out or paths.build() / "runs", page.stem, key)
+    folder = new_folder(out or folder_of_runs(), _name(page, key))
     _write_record(folder, record)
     start = time.perf_counter()
     try:
@@ -126,7 +135,8 @@ def run(
             folder / f"{page.stem}.ipynb",
             values,
             folder=folder,
-            progress=page.stem if progress else None,
+            progress=progress,
+            on_cell=on_cell,
         )
         for name, picture in figures(executed):
             execution.write_whole(folder / f"{name}.png", picture)
@@ -142,121 +152,38 @@ def run(
     return Run(folder, record)
 
 
-def sweep(
-    page: str | Path,
-    grid: Mapping[str, Sequence[str]],
-    given: Mapping[str, str] | None = None,
-    *,
-    out: Path | None = None,
-    progress: bool = False,
-) -> Iterator[tuple[dict[str, str], Run | execution.PageFailed]]:
-    """Run a page at every point of `grid`, one after another, skipping points that have a finished run.
-
-    A run counts when parameters, the page's code and the package's are the same. All points are checked before one
-    starts. Yields each point with its run, or with the error that ended it.
-    """
-    page = pages.find(page)
-    if both := set(grid) & set(given or {}):
-        raise pages.PageError(f"given once as a fixed value and once in the grid: {', '.join(sorted(both))}")
-    points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    keys = [_key(page, pages.resolve(page, {**(given or {}), **point})) for point in points]
-    finished = [item for item in recorded(out) if item.record["status"] == "finished"]
-    for point, key in zip(points, keys, strict=True):
-        same = {"page": page.stem, **json.loads(json.dumps(key, default=str))}
-        done = [item for item in finished if same.items() <= item.record.items()]
-        if done:
-            yield point, done[-1]
-            continue
-        try:
-            yield point, run(page, {**(given or {}), **point}, out=out, progress=progress)
-        except execution.PageFailed as error:
-            yield point, error
+def folder_of_runs() -> Path:
+    """Folder in which runs lie unless told otherwise."""
+    return paths.build() / "runs"
 
 
 def recorded(out: Path | None = None) -> list[Run]:
-    """All runs under `out` (default ``build/runs/``), oldest first."""
+    """All runs under `out` (default ``build/runs/``), oldest first.
+
+    A run whose process has gone without a word (killed, power cut) has status ``lost`` instead of ``running``.
+    """
     runs = []
-    for path in (out or paths.build() / "runs").glob(f"*/{RECORD}"):
+    for path in (out or folder_of_runs()).glob(f"*/{RECORD}"):
         try:
             item = Run(path.parent, json.loads(path.read_text(encoding="utf-8")))
             item.record["started"], item.record["parameters"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             warnings.warn(f"{path} is no record of a run ({error!r}); left out", RuntimeWarning, stacklevel=2)
             continue
+        if item.record.get("status") == "running" and _has_gone(item.record):
+            item.record["status"] = "lost"
         runs.append(item)
     return sorted(runs, key=lambda item: (item.record["started"], item.folder.name))
 
 
-def table(runs: Iterable[Run]) -> pd.DataFrame:
-    """One row per run: id, page, status, seconds, commit, then its parameters."""
-    columns = ("page", "status", "seconds", "commit")
-    rows = [
-        {"id": item.folder.name, **{name: item.record[name] for name in columns}, **item.record["parameters"]}
-        for item in runs
-    ]
-    frame = pd.DataFrame(rows, columns=None if rows else ["id", *columns])
-    frame["commit"] = frame["commit"].str[:8]
-    return frame
-
-
 def studies() -> dict[str, pd.DataFrame]:
     """Tables of ``data/results/``: one row per run of a study."""
-    return {path.stem: _read_study(path) for path in sorted(paths.RESULTS.glob("*.csv"))}
+    return {path.stem: read_study(path) for path in sorted(paths.RESULTS.glob("*.csv"))}
 
 
-def _read_study(path: Path) -> pd.DataFrame:
+def read_study(path: Path) -> pd.DataFrame:
+    """Read one table of ``data/results/``."""
     return pd.read_csv(path, dtype={"run": str, "commit": str})  # hashes may look like numbers
-
-
-def record(study: str, finished: Iterable[Run]) -> Path:
-    """Write the table called `study` of each run into ``data/results/<study>.csv``, and return that file.
-
-    Every row carries the run's parameters, commit, versions, date and seconds. Rows of an earlier run of the same page
-    with the same parameters given are replaced, also where defaults or recipes have changed since; all others stay.
-    """
-    parts = []
-    for item in finished:
-        if study not in item.tables:
-            raise pages.PageError(f"{item.folder.name} saved no table {study!r}; it saved {list(item.tables)}")
-        parameters = {n: "" if v is None else str(v) for n, v in item.record["parameters"].items()}
-        given = item.record.get("given", parameters)
-        key = json.dumps([item.record["page"], given], sort_keys=True, default=str)
-        origin = {
-            name: item.record[name] for name in ("commit", "dirty", "lib", "torch", "numpy", "platform", "started")
-        }
-        part = item.tables[study]
-        clash = [n for n in parameters if n in part and parameters[n] and (part[n].astype(str) != parameters[n]).any()]
-        if clash:
-            raise pages.PageError(
-                f"table {study!r} has columns {clash} that are not the page's parameters; rename them"
-            )
-        extra = {name: value for name, value in {**parameters, **origin}.items() if name not in part}
-        part = part.assign(
-            **extra, run_seconds=item.record["seconds"], run=hashlib.sha256(key.encode()).hexdigest()[:10]
-        )
-        parts.append(part)
-    fresh = pd.concat(parts, ignore_index=True)
-    path = paths.RESULTS / f"{study}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{study}.lock")):  # two sweeps may end at once
-        if path.exists():
-            old = _read_study(path)
-            fresh = pd.concat([old[~old["run"].isin(fresh["run"])], fresh], ignore_index=True)
-        execution.write_whole(path, fresh.to_csv(index=False))
-    return path
-
-
-def keep(frame: pd.DataFrame, filters: Iterable[str]) -> pd.DataFrame:
-    """Rows of `frame` that satisfy every ``column=value``; numbers compare as numbers."""
-    for text in filters:
-        column, sign, value = text.partition("=")
-        if not sign or column not in frame:
-            raise pages.PageError(f"filter {text!r} is not column=value; columns: {', '.join(map(str, frame.columns))}")
-        values = frame[column]
-        numbers = pd.to_numeric(values, errors="coerce")
-        wanted = pd.to_numeric(pd.Series([value]), errors="coerce")[0]
-        frame = frame[(values.astype(str) == value) | (numbers.notna() & (numbers == wanted))]
-    return frame
 
 
 def figures(notebook) -> Iterator[tuple[str, bytes]]:
@@ -269,12 +196,12 @@ def figures(notebook) -> Iterator[tuple[str, bytes]]:
             yield name + (f"-{number + 1}" if number else ""), base64.b64decode(picture)
 
 
-def _key(page: Path, values: Mapping[str, object]) -> dict[str, object]:
+def identity(page: Path, values: Mapping[str, object]) -> dict[str, object]:
     """Return what makes two runs the same: all parameters, and hashes of the page's code cells and of the package."""
     defaults = {name: parameter.value for name, parameter in pages.parameters(page).items()}
     code = "\0".join(cell.source for cell in pages.read(page).cells if cell.cell_type == "code")
     digest = hashlib.sha256(code.encode()).hexdigest()[:16]
-    return {"parameters": defaults | dict(values), "code": digest, "library": _library()}
+    return {"parameters": defaults | dict(values), "code": digest, "library": library()}
 
 
 def _differing(page: Path, values: Mapping[str, object]) -> dict[str, object]:
@@ -283,15 +210,19 @@ def _differing(page: Path, values: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in values.items() if value != known[name].value}
 
 
-def _library() -> str:
+def library() -> str:
     """Hash of the package's code: a run by other code is another run."""
     files = sorted(Path(__file__).parent.rglob("*.py"))
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
-def _new_folder(out: Path, stem: str, key: dict) -> Path:
+def _name(page: Path, key: dict) -> str:
     digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:6]
-    name = f"{stem}-{datetime.now():%Y%m%d-%H%M%S}-{digest}"
+    return f"{page.stem}-{datetime.now():%Y%m%d-%H%M%S}-{digest}"
+
+
+def new_folder(out: Path, name: str) -> Path:
+    """Make and return a folder called `name` in `out`, with a number after it where that is taken."""
     folder = out / name
     for number in itertools.count(2):
         try:
@@ -300,6 +231,19 @@ def _new_folder(out: Path, stem: str, key: dict) -> Path:
         except FileExistsError:
             folder = out / f"{name}-{number}"
     return folder.resolve()
+
+
+def _has_gone(record: Mapping[str, object]) -> bool:
+    """Whether the process of a record was one of this machine's and is no more."""
+    if os.name != "posix" or record.get("host") != platform.node():
+        return False
+    try:
+        os.kill(record["process"], 0)  # signal 0 only asks
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False
 
 
 def _write_record(folder: Path, record: dict) -> None:

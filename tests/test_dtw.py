@@ -209,3 +209,12 @@ def test_lists_that_are_none_are_refused(dtw, bad, message):
 def test_thread_counts_are_checked(dtw, num_threads):
     with pytest.raises(ValueError, match=r"num_threads=.* must be None \(every CPU\) or an int, at least 1"):
         dtw.pairwise([[1.0]], num_threads=num_threads)
+
+
+def test_without_a_number_of_threads_numbas_own_counts(monkeypatch):
+    import numba
+
+    from lib.dtw import _pairwise
+
+    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 7)
+    assert _pairwise._check_threads(None) == 7

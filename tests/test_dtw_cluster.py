@@ -1,14 +1,12 @@
 """Distances from a real scheduler and workers on loopback, some of them killed."""
 
-import contextlib
 import signal
-import subprocess
-import sys
 import threading
 
 import numpy as np
 import pytest
-from store_cases import CHOICES, environment, num_files, wait_until, walks
+from cluster_cases import Cluster
+from store_cases import CHOICES, num_files, wait_until, walks
 
 
 @pytest.fixture(scope="module")
@@ -16,32 +14,6 @@ def internals():
     from lib.dtw import _chunks, _cluster
 
     return {"chunks": _chunks, "cluster": _cluster}
-
-
-class Cluster:
-    """A scheduler and workers on loopback, ended whatever happens."""
-
-    def __init__(self, folder):
-        self.folder, self.file, self.stack, self.workers = folder, folder / "scheduler.json", contextlib.ExitStack(), []
-        self.start("scheduler", "--port", "0", "--idle-timeout", "60")
-
-    def start(self, role, *arguments):
-        """Start one process; it is killed when the stack closes."""
-        command = [sys.executable, "-m", "dask", role, "--host", "127.0.0.1", "--no-dashboard", *arguments]
-        with open(self.folder / f"{role}{len(self.workers)}.log", "wb") as log:
-            process = subprocess.Popen(
-                [*command, "--scheduler-file", self.file], env=environment(), cwd=self.folder, stdout=log, stderr=log
-            )
-        self.stack.callback(process.wait)
-        self.stack.callback(process.kill)
-        return process
-
-    def start_worker(self):
-        self.workers.append(
-            self.start(
-                "worker", "--no-nanny", "--nthreads", "1", "--memory-limit", "1GB", "--local-directory", self.folder
-            )
-        )
 
 
 @pytest.fixture(scope="module")

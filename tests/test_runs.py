@@ -7,13 +7,19 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-
-# Runs
 from book_cases import SAVE, TINY, shell
+
+PLOT = """\
+# %%
+import matplotlib.pyplot as plt
+
+plt.plot([1, 2]);
+"""
 
 # Runs
 
@@ -85,7 +91,7 @@ def test_an_interrupted_run_says_so_and_is_recorded(write_page, tmp_path):
     page = write_page(TINY + "\n# %%\nimport time\n\ntime.sleep(60)\n")
     command = [sys.executable, "-m", "lib", "run", str(page), "--quiet"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     notebook = "*/07_probe.ipynb"
     while not any(
         '"status": "running"' in path.read_text() and '"output_type"' in path.read_text()
@@ -112,6 +118,30 @@ def test_a_python3_kernel_of_the_system_does_not_win(write_page, tmp_path):
     assert done.returncode == 0, done.stderr
     (notebook,) = (tmp_path / "build" / "runs").glob("*/*.ipynb")
     assert sys.prefix in notebook.read_text()
+
+
+@pytest.mark.parametrize("deaths", [2, 3])
+def test_a_notebook_whose_process_did_not_start_is_started_again(write_page, monkeypatch, deaths):
+    import papermill
+
+    from lib import execution, runs
+
+    started, execute = [], papermill.execute_notebook
+
+    def die_first(*arguments, **options):
+        started.append(1)
+        if len(started) <= deaths:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        return execute(*arguments, **options)
+
+    monkeypatch.setattr(papermill, "execute_notebook", die_first)
+    page = write_page(TINY)
+    if deaths < execution.STARTS:
+        assert runs.run(page).record["status"] == "finished"
+    else:
+        with pytest.raises(execution.PageFailed, match=r"could not be started, 3 times \(Kernel died before"):
+            runs.run(page)
+    assert len(started) == 3
 
 
 def test_wrong_names_end_the_command_with_code_2_and_one_message(write_page, capsys):
@@ -157,40 +187,14 @@ def test_a_file_is_whole_or_not_there(tmp_path, monkeypatch):
     assert path.read_text() == "old"
 
 
-# Sweeps and results
-
-
-def test_a_sweep_runs_what_is_missing_and_no_more(write_page, tmp_path):
-    from lib import execution, runs
-
-    page = write_page(TINY)
-    first = [outcome for _, outcome in runs.sweep(page, {"count": ["1", "0"]})]
-    assert first[0].record["status"] == "finished"
-    assert isinstance(first[1], execution.PageFailed), "a failed point does not end the sweep"
-    again = [outcome for _, outcome in runs.sweep(page, {"count": ["1", "4"]})]
-    assert again[0] == first[0], "count=1 is not run again"
-    edited = write_page(TINY.replace("10 //", "20 //"))
-    ((_, third),) = runs.sweep(edited, {"count": ["1"]})
-    assert third.folder != first[0].folder, "the page's code changed"
-    assert len(list((tmp_path / "build" / "runs").iterdir())) == 4
-    assert list(runs.keep(runs.table(runs.recorded()), ["count=1"])["id"]) == [first[0].folder.name, third.folder.name]
-
-
-def test_a_run_by_other_code_of_the_package_is_another_run(write_page, monkeypatch):
-    from lib import runs
-
-    page = write_page(TINY)
-    ((_, first),) = runs.sweep(page, {"count": ["1"]})
-    monkeypatch.setattr(runs, "_library", lambda: "changed")
-    ((_, second),) = runs.sweep(page, {"count": ["1"]})
-    assert second.folder != first.folder
+# Records
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"started": 1}'])
 def test_a_foreign_record_among_the_runs_is_named_and_left_out(write_page, tmp_path, content):
     from lib import runs
 
-    ((_, own),) = runs.sweep(write_page(TINY), {"count": ["1"]})
+    own = runs.run(write_page(TINY), {"count": "1"})
     other = tmp_path / "build" / "runs" / "other"
     other.mkdir()
     (other / "run.json").write_text(content)
@@ -198,29 +202,27 @@ def test_a_foreign_record_among_the_runs_is_named_and_left_out(write_page, tmp_p
         assert [item.folder for item in runs.recorded()] == [own.folder]
 
 
-def test_the_sweep_command_joins_the_tables_of_its_points(write_page):
-    page = write_page(TINY + SAVE)
-    done = shell("sweep", page, "-q", "--grid", "count=4,0")
-    assert done.returncode == 1
-    assert re.search(r"^count=4: 07_probe-\S+\ncount=0: failed\n\nt\n *ten *count\n *10 *4\n", done.stdout)
-    assert done.stdout.endswith("\n1 points finished, 1 failed\n")
-    assert "ZeroDivisionError" in done.stderr
+# Several tables, and HTML
 
 
-def test_a_sweep_checks_all_points_before_the_first(write_page, tmp_path):
-    from lib import pages, runs
-
-    with pytest.raises(pages.PageError, match="needs int, not 'x'"):
-        list(runs.sweep(write_page(TINY), {"count": ["1", "x"]}))
-    with pytest.raises(pages.PageError, match="once in the grid: count"):
-        list(runs.sweep(write_page(TINY), {"count": ["1"]}, {"count": "2"}))
-    assert not (tmp_path / "build").exists()
-
-
-@pytest.mark.parametrize("grid", [["seed"], ["seed=0", "seed=1"]])
-def test_a_grid_without_values_or_with_a_name_twice_is_refused(write_page, capsys, grid):
+def test_a_run_records_several_tables_or_none_and_writes_one_file_of_html(write_page, tmp_path, monkeypatch, capsys):
+    from lib import paths
     from lib.__main__ import main
 
-    write_page()
-    assert main(["sweep", "07", "--grid", *grid]) == 2
-    assert "needed NAME=A,B,C, each name once" in capsys.readouterr().err
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    both = SAVE + '\nruns.save_table("u", pd.DataFrame({"eleven": [11]}))\n'
+    page = write_page("# %% [markdown]\n# (nb-probe)=\n# # Probe\n# See [](#fig-line).\n\n" + PLOT + both)
+    assert main(["run", str(page), "-q", "--record", "t", "--record", "v"]) == 2
+    assert "saved no table 'v'; it saved ['t', 'u']" in capsys.readouterr().err
+    assert not (tmp_path / "results").exists()
+    assert main(["run", str(page), "-q", "--record", "t", "--record", "u", "--html"]) == 0
+    assert sorted(path.name for path in (tmp_path / "results").glob("*.csv")) == ["t.csv", "u.csv"]
+    path = re.search(r"page +(\S+\.html)", capsys.readouterr().out)[1]
+    text = Path(path).read_text()
+    assert '<h1 id="Probe">Probe' in text
+    assert "See <code>fig-line</code>" in text
+    assert "nb-probe" not in text
+    assert 'src="data:image/png;base64,' in text
+    assert not re.findall(r"""(?:src|href)=["'](?!data:|#)|import\("|<script src""", text), (
+        "nothing beside it is needed"
+    )

@@ -15,7 +15,7 @@ def test_a_stored_notebook_is_repeatable_and_gives_its_source_back(write_page):
 
     page = write_page()
     before = page.read_bytes()
-    done = shell("execute", page, "-q")
+    done = shell("execute", "--store", page, "-q")
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"07_probe: \d+ kB\n", done.stdout)
     stored = page.with_suffix(".ipynb").read_bytes()
@@ -54,7 +54,7 @@ def test_execute_goes_on_after_a_page_that_fails_and_names_it(write_page, monkey
         return page
 
     monkeypatch.setattr(execution, "refresh", refresh)
-    assert main(["execute"]) == 1
+    assert main(["execute", "--store"]) == 1
     printed = capsys.readouterr()
     assert re.fullmatch(r"07_bad: not stored\n08_good: \d+ kB\n", printed.out)
     assert printed.err.endswith("not stored: 07_bad\n")
@@ -78,3 +78,17 @@ def test_progress_bars_are_left_out_of_stored_outputs_and_warnings_are_kept():
     ]
     assert execution.publishable(streams[:1]) == []
     assert streams[0].text == bar, "outputs given are left alone"
+
+
+def test_the_book_is_executed_as_runs_that_find_nothing_trained_before(write_page, tmp_path, monkeypatch, capsys):
+    from lib import commands
+    from lib.__main__ import main
+
+    (tmp_path / "build" / "checkpoints").mkdir(parents=True)
+    write_page("# %%\nfrom lib import paths\n\nassert not (paths.build() / 'checkpoints').exists()\n")
+    assert main(["execute", "-q"]) == 0
+    assert re.fullmatch(r"07_probe: \d+ s\n1 pages: \d+ s; .* 600 s on two cores\n", capsys.readouterr().out)
+    assert not list((tmp_path / "book").glob("*.ipynb")), "stored notebooks are left alone"
+    assert len(list((tmp_path / "build" / "runs").iterdir())) == 1
+    monkeypatch.setattr(commands, "LIMIT", 0)
+    assert main(["execute", "-q"]) == 1

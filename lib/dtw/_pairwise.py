@@ -1,13 +1,13 @@
 """Distances of every pair: a plan of blocks, run by a few threads; or chunk by chunk into a store, or on a cluster."""
 
 import functools
-import os
 import threading
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, as_completed, wait
 from contextlib import closing
 from itertools import islice
 from typing import Any
 
+import numba
 import numpy as np
 from jaxtyping import Float32
 from threadpoolctl import ThreadpoolController
@@ -300,7 +300,7 @@ def _blas():
 
 def _check_threads(num_threads):
     if num_threads is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return numba.config.NUMBA_NUM_THREADS  # every CPU, or fewer where the environment says so
     if isinstance(num_threads, bool) or not isinstance(num_threads, int) or num_threads < 1:
         raise ValueError(f"num_threads={num_threads!r} must be None (every CPU) or an int, at least 1")
     return num_threads

@@ -1,0 +1,286 @@
+"""A page over a grid: what is skipped, what is stopped, and what goes on."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from book_cases import SAVE, TINY, shell
+from cluster_cases import Cluster
+from store_cases import wait_until
+
+
+def test_a_sweep_runs_what_is_missing_and_no_more(write_page, tmp_path):
+    from lib import execution, runs, sweeps, tables
+
+    page = write_page(TINY)
+    first = [outcome for _, outcome in sweeps.sweep(page, {"count": ["1", "0"]})]
+    assert first[0].record["status"] == "finished"
+    assert isinstance(first[1], execution.PageFailed), "a failed point does not end the sweep"
+    again = [outcome for _, outcome in sweeps.sweep(page, {"count": ["1", "4"]})]
+    assert again[0] == first[0], "count=1 is not run again"
+    edited = write_page(TINY.replace("10 //", "20 //"))
+    ((_, third),) = sweeps.sweep(edited, {"count": ["1"]})
+    assert third.folder != first[0].folder, "the page's code changed"
+    assert len(list((tmp_path / "build" / "runs").iterdir())) == 4
+    assert list(tables.keep(tables.listing(runs.recorded()), ["count=1"])["id"]) == [
+        first[0].folder.name,
+        third.folder.name,
+    ]
+
+
+def test_a_run_by_other_code_of_the_package_is_another_run(write_page, monkeypatch):
+    from lib import runs, sweeps
+
+    page = write_page(TINY)
+    ((_, first),) = sweeps.sweep(page, {"count": ["1"]})
+    monkeypatch.setattr(runs, "library", lambda: "changed")
+    ((_, second),) = sweeps.sweep(page, {"count": ["1"]})
+    assert second.folder != first.folder
+
+
+def test_the_sweep_command_joins_the_tables_of_its_points(write_page):
+    page = write_page(TINY + SAVE)
+    done = shell("sweep", page, "-q", "--grid", "count=4,0")
+    assert done.returncode == 1
+    assert re.search(r"^count=4: 07_probe-\S+\ncount=0: failed\n\nt\n *ten *count\n *10 *4\n", done.stdout)
+    assert done.stdout.endswith("\n1 points finished, 1 failed\n")
+    assert "ZeroDivisionError" in done.stderr
+
+
+def test_a_sweep_checks_all_points_before_the_first(write_page, tmp_path):
+    from lib import pages, sweeps
+
+    with pytest.raises(pages.PageError, match="needs int, not 'x'"):
+        list(sweeps.sweep(write_page(TINY), {"count": ["1", "x"]}))
+    with pytest.raises(pages.PageError, match="once in the grid: count"):
+        list(sweeps.sweep(write_page(TINY), {"count": ["1"]}, {"count": "2"}))
+    assert not (tmp_path / "build").exists()
+
+
+@pytest.mark.parametrize("grid", [["seed"], ["seed=0", "seed=1"]])
+def test_a_grid_without_values_or_with_a_name_twice_is_refused(write_page, capsys, grid):
+    from lib.__main__ import main
+
+    write_page()
+    assert main(["sweep", "07", "--grid", *grid]) == 2
+    assert "needed NAME=A,B,C, each name once" in capsys.readouterr().err
+
+
+def test_a_point_that_is_there_twice_is_run_once(write_page, tmp_path):
+    from lib import sweeps
+
+    outcomes = [run.folder for _, run in sweeps.sweep(write_page(TINY), {"count": ["1", "01"]})]
+    assert outcomes == [outcomes[0]] * 2
+    assert len(list((tmp_path / "build" / "runs").iterdir())) == 1
+
+
+# Side by side
+
+DRAW = """\
+# %% tags=["parameters"]
+seed: int = 0  # numbers
+wait: float = 0.0  # seconds
+
+# %%
+import os, time
+import numpy as np
+import pandas as pd
+
+from lib import runs
+
+# %%
+time.sleep(wait)
+values = np.random.default_rng(seed).normal(size=(200, 200))
+threads = os.environ.get("OMP_NUM_THREADS")
+runs.save_table("t", pd.DataFrame({"trace": [np.trace(np.linalg.inv(values @ values.T))], "threads": [threads]}))
+"""
+
+
+def records(folder):
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("*/run.json"))]
+
+
+def test_runs_side_by_side_give_the_same_rows_in_the_grids_order(write_page, tmp_path, monkeypatch):
+    from lib import sweeps
+    from lib.sweeps import _process
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(_process, "num_cores", lambda: 2)
+    page, grid = write_page(DRAW), {"wait": ["1.5", "0"], "seed": ["1"]}
+    tables = []
+    for out in ("first", "second"):
+        outcomes = list(sweeps.sweep(page, grid, out=tmp_path / out, jobs=3))
+        assert [point["wait"] for point, _ in outcomes] == ["1.5", "0"]
+        assert [run.record["parameters"]["wait"] for _, run in outcomes] == [1.5, 0]
+        tables.append([run.tables["t"] for _, run in outcomes])
+    for first, second in zip(*tables, strict=True):
+        pd.testing.assert_frame_equal(first, second, check_exact=True)
+    assert all(record["threads"] == "1" for record in records(tmp_path / "first"))
+    started = [record["started"] for record in records(tmp_path / "second")]
+    again = [run.record["started"] for _, run in sweeps.sweep(page, grid, out=tmp_path / "second", jobs=3)]
+    assert sorted(again) == sorted(started), "nothing was run again"
+
+
+@pytest.mark.parametrize(
+    ("given", "cores", "jobs", "threads"), [("", 16, 4, 4), ("2", 16, 4, 2), ("9", 16, 4, 4), ("x", 2, 3, 1)]
+)
+def test_a_run_gets_its_share_of_the_cores_or_less_where_it_was_told_so(monkeypatch, given, cores, jobs, threads):
+    from lib.sweeps import _process
+
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert _process.limits(max(1, cores // jobs))["OMP_NUM_THREADS"] == str(threads)
+
+
+def test_a_failure_and_a_death_side_by_side_are_outcomes(write_page):
+    from lib import execution, sweeps
+
+    page = write_page(TINY + "\n# %%\nimport os\n\nif count == 7:\n    os.kill(os.getppid(), 9)\n")
+    outcomes = [outcome for _, outcome in sweeps.sweep(page, {"count": ["0", "7", "1"]}, jobs=2)]
+    failed, killed, fine = outcomes
+    assert isinstance(failed, execution.PageFailed)
+    assert "ZeroDivisionError in cell" in str(failed).splitlines()[0], str(failed)
+    assert failed.__notes__[0].startswith("run folder: ")
+    assert "left no result and ended by signal 9 (Killed)" in str(killed)
+    assert fine.record["status"] == "finished"
+
+
+def test_a_run_whose_process_died_is_lost_and_not_running(write_page):
+    from lib import runs
+
+    item = runs.run(write_page(TINY))
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    for host, status in ((item.record["host"], "lost"), ("elsewhere", "running")):
+        record = item.record | {"status": "running", "process": process.pid, "host": host}
+        (item.folder / "run.json").write_text(json.dumps(record))
+        assert runs.recorded()[0].record["status"] == status
+
+
+GATED = """\
+# %% tags=["parameters"]
+seed: int = 0  # numbers
+
+# %%
+import os, time
+from pathlib import Path
+
+gate = Path(os.environ["GATE"])
+if seed > 1:
+    gate.with_suffix(f".{seed}").touch()
+    while not gate.exists():
+        time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill"])
+def test_a_sweep_that_was_stopped_says_so_in_its_records_and_goes_on(write_page, tmp_path, monkeypatch, signal_number):
+    from lib import runs, sweeps
+
+    page, gate = write_page(GATED), tmp_path / "gate"
+    monkeypatch.setenv("GATE", str(gate))
+    command = [sys.executable, "-m", "lib", "sweep", page, "--grid", "seed=1,2,3,4", "--jobs", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    wait_until(lambda: gate.with_suffix(".2").exists() and gate.with_suffix(".3").exists(), seconds=240)
+    os.killpg(process.pid, signal_number)
+    stderr = process.communicate(timeout=120)[1]
+    if signal_number == signal.SIGINT:
+        assert process.returncode == 130
+        assert stderr.endswith("\nstopped\nfinished runs are kept: the same command goes on from here\n")
+        assert "Traceback" not in stderr
+    statuses = {1: "finished", 2: "stopped", 3: "stopped"}
+    wait_until(lambda: {r["seed"]: r["status"] for r in records(runs.folder_of_runs())} == statuses, seconds=120)
+    first = {run.folder.name for run in runs.recorded()}
+
+    gate.touch()
+    outcomes = [run for _, run in sweeps.sweep(page, {"seed": ["1", "2", "3", "4"]}, jobs=2)]
+    assert [run.record["status"] for run in outcomes] == ["finished"] * 4
+    assert [run.folder.name in first for run in outcomes] == [True, False, False, False]
+
+
+def test_progress_is_one_line_that_names_runs_and_cells(write_page):
+    done = shell("sweep", write_page(TINY), "--grid", "count=0,5", "--jobs", "2")
+    assert done.returncode == 1
+    assert re.search(r"^count=0: failed\ncount=5: 07_probe-\S+\n", done.stdout)
+    lines = re.split(r"[\r\n]", re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", done.stderr))
+    assert any(re.search(r"07_probe: .* 0/2 .*count=5 \d/3", line) for line in lines)
+    assert any(re.search(r"07_probe: 100%.* 2/2 .*1 failed", line) for line in lines)
+    assert "inner bar" not in done.stderr
+
+
+# On a cluster
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    with cluster.stack:
+        cluster.start_worker("--nanny")
+        wait_until(cluster.file.exists, seconds=120)
+        yield json.loads(cluster.file.read_text())["address"]
+
+
+def test_a_cluster_runs_a_sweep_and_sends_whole_runs_back(write_page, tmp_path, cluster):
+    from lib import runs
+
+    page = write_page(DRAW + "\n# %%\n1 / (seed - 3)\n")
+    done = shell("sweep", page, "--grid", "seed=1,3", "--dask", cluster)
+    assert done.returncode == 1, done.stderr
+    assert re.search(r"^seed=1: 07_probe-\S+\nseed=3: failed\n", done.stdout)
+    assert "1 failed" in done.stderr
+    assert "ZeroDivisionError in cell" in done.stderr
+    found = {run.record["seed"]: run for run in runs.recorded()}
+    assert {seed: run.record["status"] for seed, run in found.items()} == {1: "finished", 3: "failed"}
+    assert found[1].record["threads"] == "1", "what dask's nanny gives a worker"
+    assert f"run folder: {found[3].folder}\n" in done.stderr
+    for run in found.values():
+        assert {path.name for path in run.folder.iterdir()} == {"07_probe.ipynb", "run.json", "t.csv"}
+
+
+def test_what_no_longer_matters_is_stopped_on_the_cluster(write_page, tmp_path, cluster):
+    from lib import sweeps
+
+    page, gate = write_page(GATED.replace('os.environ["GATE"]', repr(str(tmp_path / "gate")))), tmp_path / "gate"
+    ended = "\nimport atexit\n\natexit.register(gate.with_suffix('.ended').touch)\n"
+    page.write_text(page.read_text().replace("if seed > 1:", f"{ended}if seed > 1:"))
+    with sweeps.connect(cluster) as client:
+        points = sweeps.sweep(page, {"seed": ["1", "2"]}, client=client)
+        next(points)
+        wait_until(gate.with_suffix(".2").exists, seconds=120)
+        gate.with_suffix(".ended").unlink()  # of the first run
+        points.close()
+        wait_until(gate.with_suffix(".ended").exists, seconds=120)
+
+
+def test_other_code_on_a_worker_is_refused(write_page, cluster, monkeypatch):
+    from lib import pages, runs, sweeps
+
+    monkeypatch.setattr(runs, "library", lambda: "newer")
+    with (
+        sweeps.connect(cluster) as client,
+        pytest.raises(
+            pages.PageError, match=r"the code of lib at tcp://127\.0\.0\.1:.* install this version of the book"
+        ),
+    ):
+        list(sweeps.sweep(write_page(TINY), {"count": ["1"]}, client=client))
+
+
+def test_a_cluster_that_does_not_answer_or_cannot_be_asked_is_named(write_page, monkeypatch, capsys):
+    from lib.__main__ import main
+    from lib.sweeps import _cluster
+
+    command = ["sweep", str(write_page(TINY)), "--grid", "count=1", "--dask", "tcp://127.0.0.1:9"]
+    monkeypatch.setattr(_cluster, "TIMEOUT", 0.2)
+    assert main(command) == 2
+    assert capsys.readouterr().err.startswith("error: no dask scheduler answers at 'tcp://127.0.0.1:9'")
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert main(command) == 2
+    assert "--dask needs dask.distributed, which is in an extra: pip install -e '.[cluster]'" in capsys.readouterr().err
+    for number in ("0", "-1", "two"):
+        with pytest.raises(SystemExit):
+            main([*command[:4], "--jobs", number])
+        assert f"'{number}' must be a whole number, at least 1" in capsys.readouterr().err
