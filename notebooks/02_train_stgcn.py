@@ -187,4 +187,4 @@ rows[rows["protocol"] == "selection"].set_index("dataset")[shown].round(3)
 # Run the page with `width` 0.125 and 1.0. How much of the accuracy does the width buy?
 # ```
 #
-# **Next:** [](#nb-windowed-dtw)
+# **Next:** [](#nb-train-msg3d-stf)

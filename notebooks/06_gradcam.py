@@ -437,4 +437,4 @@ kept[kept["dataset"] == "nw_ucla"].filter(["seed", *judged.reset_index().columns
 # Replace the still body in `attribution.still` by the mean pose of all clips. Which layers change their rank?
 # ```
 #
-# **Next:** [](#nb-layer-geometry), now with the maps beside it.
+# **Next:** [](#nb-scarce-data), or [](#nb-layer-geometry) again, with the maps beside it.

@@ -110,10 +110,8 @@ plots.by_share(one, [step for step in ("stgcn", "msg3d", "stf") if step in set(o
 # %%
 published = pd.read_csv(paths.PUBLISHED)
 published = published[published["work"] == "STF"].pivot(index="share", columns="network", values="score")
-gains = {
-    key: trust.paired_gains(part.assign(value=100 * part["value"]), "msg3d").loc["stf"]
-    for key, part in full[full["step"].isin(["msg3d", "stf"])].groupby(["dataset", "share"])
-}
+both = {key: part for key, part in full.groupby(["dataset", "share"]) if {"msg3d", "stf"} <= set(part["step"])}
+gains = {key: trust.paired_gains(part.assign(value=100 * part["value"]), "msg3d").loc["stf"] for key, part in both.items()}
 table = pd.DataFrame(gains).T.rename_axis(["dataset", "share"]).astype(float)
 table.join((100 * (published["stf"] - published["msg3d"])).rename("published"), on="share").round(2)
 
@@ -126,4 +124,4 @@ table.join((100 * (published["stf"] - published["msg3d"])).rename("published"), 
 # Keep the number of steps instead (`epochs` divided by the share). Which network profits?
 # ```
 #
-# **Next:** [](#nb-windowed-dtw)
+# **Back to:** [](#nb-train-msg3d-stf)
