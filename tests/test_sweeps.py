@@ -185,9 +185,12 @@ def test_a_sweep_that_was_stopped_says_so_in_its_records_and_goes_on(write_page,
     monkeypatch.setenv("GATE", str(gate))
     command = [sys.executable, "-m", "lib", "sweep", page, "--grid", "seed=1,2,3,4", "--jobs", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    wait_until(lambda: gate.with_suffix(".2").exists() and gate.with_suffix(".3").exists(), seconds=240)
-    os.killpg(process.pid, signal_number)
-    stderr = process.communicate(timeout=120)[1]
+    try:
+        wait_until(lambda: gate.with_suffix(".2").exists() and gate.with_suffix(".3").exists(), seconds=240)
+        os.killpg(process.pid, signal_number)
+        stderr = process.communicate(timeout=120)[1]
+    finally:
+        process.kill()
     if signal_number == signal.SIGINT:
         assert process.returncode == 130
         assert stderr.endswith("\nstopped\nfinished runs are kept: the same command goes on from here\n")
