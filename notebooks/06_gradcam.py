@@ -124,7 +124,7 @@ plots.pose_animations(
     titles=[f"{name}, {clips.class_names[shown.label]}" for name in halves],
     importances=list(halves.values()),
     largest=1.0,
-    max_frames=16,
+    max_frames=14,
 )
 
 # %% [markdown]
