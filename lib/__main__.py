@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib import execution, pages, paths, runs
+from lib import execution, lab, pages, paths, runs
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -101,6 +101,12 @@ def execute(options) -> int:
     if failed:
         print(f"not stored: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def open_lab(options) -> int:
+    """Open JupyterLab on a launcher of all pages."""
+    lab.start(options.arguments)
+    return 0
 
 
 def _show_run(item: runs.Run) -> None:
@@ -199,6 +205,9 @@ def _parser() -> argparse.ArgumentParser:
     added = command(execute)
     added.add_argument("pages", nargs="*", metavar="PAGE", help="pages to regenerate, default all")
     add_quiet(added)
+
+    added = command(open_lab, "lab")
+    added.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="JupyterLab's own, after --: -- --port 8890")
     return parser
 
 
