@@ -15,7 +15,7 @@ TORCH := $(shell sed -n 's/^nn = \["\(torch[^"]*\)".*/\1/p' pyproject.toml)
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 19
-	@echo 'Variables: PYTHON, TORCH_INDEX (setup); PAGE (run); ARGS (run, test, site, execute, notebooks), as in make run ARGS="-p seed 1"'
+	@echo 'Variables: PYTHON, TORCH_INDEX (setup); PAGE (run); ARGS (run, test, lab, site, execute, notebooks), as in make run ARGS="-p seed 1"'
 
 setup: $(INSTALLED)  ## make .venv and install the book into it
 
@@ -25,8 +25,8 @@ run: $(INSTALLED)  ## run the main job: train, extract, compare, measure, draw
 test: $(INSTALLED)  ## run all tests, pages included
 	$(BIN)/python -m pytest $(ARGS)
 
-lab: $(INSTALLED)  ## open JupyterLab on the pages
-	$(BIN)/jupyter lab notebooks
+lab: $(INSTALLED)  ## open JupyterLab on a launcher of all pages (ARGS="--no-browser --port 8890")
+	$(BIN)/python -m lib lab -- $(ARGS)
 
 site: $(INSTALLED)  ## build the book's site into _build/html, and say with which theme (ARGS="--theme offline")
 	$(BIN)/python -m tools.site $(ARGS)

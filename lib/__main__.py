@@ -123,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
         help="replace the committed notebooks beside the pages (then checkpoints of earlier sessions are used)",
     )
     add_quiet(added)
+
+    added = command(commands.open_lab, "lab")
+    added.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="JupyterLab's own, after --: -- --port 8890")
     return parser
 
 

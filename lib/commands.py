@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from lib import execution, pages, reports, runs, sweeps, tables
+from lib import execution, lab, pages, reports, runs, sweeps, tables
 
 LIMIT = 600  # seconds that the book with its default parameters may take on two cores
 
@@ -138,6 +138,12 @@ def _saying_how_to_go_on() -> Iterator[None]:
     except KeyboardInterrupt as error:
         error.add_note("finished runs are kept: the same command goes on from here")
         raise
+
+
+def open_lab(options) -> int:
+    """Open JupyterLab on a launcher of all pages."""
+    lab.start(options.arguments)
+    return 0
 
 
 def _show_run(item: runs.Run, reports: list[Path]) -> None:

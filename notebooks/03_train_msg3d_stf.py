@@ -208,9 +208,9 @@ gains = wide.sub(wide["msg3d"], axis=0)
 plots.gains(found[shown], published=theirs, per_seed=gains, unit="points of accuracy, UTD-MHAD");
 
 # %% [markdown]
-# On UTD-MHAD, trained this small, it does not help: STF is behind MS-G3D of the same seed. Its modules alone are nearer,
-# so that most of the loss comes with the terms. Larger weights cost more in trials on held-out training subjects. What
-# a longer training or more clips would change is open.
+# On UTD-MHAD, trained this small, there is no gain to be seen: no seed of STF is ahead of MS-G3D, with its terms or with
+# its modules alone. Steps of the ablation without a row have not been run yet. What a longer training or more clips would
+# change is open.
 #
 # An interval that holds 0 says that the seeds do not decide. The author of MS-G3D reports 88.5 to 89.9 for one network
 # trained again on the same split: single steps of half a point, as in the published ablation, are within that.

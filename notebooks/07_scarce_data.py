@@ -102,8 +102,7 @@ one = means.loc[shown].reset_index()
 plots.by_share(one, [step for step in ("stgcn", "msg3d", "stf") if step in set(one["step"])]);
 
 # %% [markdown]
-# MS-G3D is ahead of ST-GCN at every share: it does with a fifth of the clips what ST-GCN does with a quarter, trained
-# alike and this small.
+# MS-G3D is ahead of ST-GCN at every share, trained alike and this small. What has no line has no rows yet.
 #
 # ## What STF adds, and where
 #

@@ -53,6 +53,14 @@ def expected(dtw, tmp_path_factory):
     return np.asarray(dtw.pairwise(walks(), store=tmp_path_factory.mktemp("store") / "whole", num_threads=1, **CHOICES))
 
 
+@pytest.fixture(scope="module")  # not longer: its event loop would be in the way of tests that run notebooks
+def browser():
+    from browser_cases import chromium
+
+    with chromium() as browser:
+        yield browser
+
+
 @pytest.fixture
 def layers(rng):
     from smoothness_cases import separating_layers

@@ -11,14 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ["myst.yml", "index.md", "references.bib", "parts", "reference", "notebooks", "lib", "tools"]
 NARROW, WIDE = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 AS_PAGES = [(scheme, window) for window in (NARROW, WIDE) for scheme in ("light", "dark")]
 AS_API_PAGES = [AS_PAGES[0], AS_PAGES[-1]]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 # What is on a page, as the browser has laid it out. Folded parts are opened first.
 SEEN = """() => {
@@ -113,25 +110,6 @@ def served(folder):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
-
-
-@contextmanager
-def chromium():
-    """Start the Chromium of this machine, or playwright's own; skip where there is none, unless it is required."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
-        path = next(filter(None, map(shutil.which, BROWSERS)), own if Path(own).is_file() else None)
-        if path is None:
-            reason = "no Chromium here: `apt-get install chromium`, or `.venv/bin/playwright install chromium`"
-            (pytest.fail if os.environ.get("LAYERS_BROWSER") == "required" else pytest.skip)(reason)
-        options = ["--disable-quic", "--disable-background-networking"]
-        if os.geteuid() == 0:
-            options.append("--no-sandbox")  # Chromium refuses to start as root otherwise, as in a container
-        browser = playwright.chromium.launch(executable_path=path, args=options)
-        yield browser
-        browser.close()
 
 
 def look(browser, address, slugs, pictures):

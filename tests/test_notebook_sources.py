@@ -47,8 +47,8 @@ def listed_files(toc):
 
 
 def unlisted(folder, toc):
-    """Pages of `folder` that `toc` lacks, or the other way round, or another order."""
-    found = [f"notebooks/{path.name}" for path in sorted(folder.glob("*.ipynb"))]
+    """Pages of `folder` that `toc` lacks, or the other way round, or another order; the launcher of Lab is none."""
+    found = [f"notebooks/{path.name}" for path in sorted(folder.glob("*.ipynb")) if path.name != "index.ipynb"]
     listed = [name for name in listed_files(toc) if name.startswith("notebooks/")]
     return [] if found == listed or not any(folder.glob("*.py")) else [found, listed]
 

@@ -14,12 +14,6 @@ def site(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with site_cases.chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def address(site):
     with site_cases.served(site.folder) as address:
         yield address

@@ -1,5 +1,7 @@
 """Explorers without a browser: what a control does to the picture."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -20,30 +22,34 @@ def model(clips):
     )
 
 
+def parts(box):
+    """Widgets inside a box, however deep, from the top down."""
+    for widget in box.children:
+        yield widget
+        if hasattr(widget, "children"):
+            yield from parts(widget)
+
+
 def named(box, description):
     """Find a control by the label that a reader sees."""
-    stack = list(box.children)
-    while stack:
-        widget = stack.pop()
-        if getattr(widget, "description", None) == description:
-            return widget
-        stack += getattr(widget, "children", [])
-    raise AssertionError(f"no control {description!r}")
+    found = [widget for widget in parts(box) if getattr(widget, "description", None) == description]
+    assert len(found) == 1, f"{len(found)} controls {description!r}"
+    return found[0]
 
 
 def picture(box):
     import ipywidgets
 
-    (image,) = (widget for widget in box.children if isinstance(widget, ipywidgets.Image))
+    (image,) = (widget for widget in parts(box) if isinstance(widget, ipywidgets.Image))
     value = bytes(image.value)
     assert value.startswith(b"\x89PNG")
     return value
 
 
-def told(box):
+def texts(box):
     import ipywidgets
 
-    return next(widget for widget in box.children if isinstance(widget, ipywidgets.HTML)).value
+    return [widget.value for widget in parts(box) if isinstance(widget, ipywidgets.HTML)]
 
 
 def test_every_control_of_the_clip_explorer_changes_the_picture(clips):
@@ -83,7 +89,7 @@ def test_every_control_of_the_gradcam_explorer_changes_the_picture(model, clips)
     from lib import widgets
 
     box = widgets.explore_gradcam(model, clips)
-    assert clips.class_names[clips.labels[0]] in told(box)
+    assert any(clips.class_names[clips.labels[0]] in text for text in texts(box))
     seen = {picture(box)}
     changes = [("method", "layers.2"), ("method", "motion energy"), ("method", "occlusion"), ("method", "layers.9")]
     for description, value in [("frame", 9), *changes, ("class", 4), ("clip", 2)]:
@@ -112,23 +118,74 @@ def test_the_gradcam_explorer_shows_what_gradcam_finds(model, clips, monkeypatch
     assert any(np.array_equal(found, person) for person in wanted)
 
 
-def test_the_graph_explorer_moves_a_clip_and_its_neighbours(clips):
-    from lib import dtw, graphs, widgets
+@pytest.fixture(scope="module")
+def layers(clips):
+    from lib import dtw, graphs
 
     distances = dtw.pairwise([clip.x[: clip.length, 0].reshape(clip.length, -1) for clip in clips])
-    layers = {"0": graphs.knn(distances, 3), "1": graphs.nnk(distances, 5)}
+    return {"0": graphs.knn(distances, 3), "1": graphs.nnk(distances, 5)}
+
+
+def test_the_graph_explorer_moves_a_clip_and_its_neighbours(layers, clips):
+    from lib import widgets
+
     box = widgets.explore_graph(layers, clips, num_shown=3)
-    player = box.children[-1]
-    before = picture(box), player.value
+    first = picture(box)
+    assert not any(f"chosen: {clips.class_names[clips.labels[4]]}" in text for text in texts(box))
     named(box, "clip").value = 4
-    assert player.value != before[1]
-    assert player.value.count("<figure") == 1 + min(3, int((layers["1"].weights[4] > 0).sum()))
-    assert f"chosen: {clips.class_names[clips.labels[4]]}" in player.value
+    (player,) = (text for text in texts(box) if "<figure" in text)
+    assert player.count("<figure") == 1 + min(3, int((layers["1"].weights[4] > 0).sum()))
+    assert f"chosen: {clips.class_names[clips.labels[4]]}" in player
     after = picture(box)
     named(box, "layer").value = "0"
-    assert picture(box) not in (before[0], after)
+    assert len({first, after, picture(box)}) == 3
     share = np.mean(clips.labels[layers["0"].indices[4]] == clips.labels[4])
-    assert told(box) == f"3 neighbours, {share:.0%} of the clip's own class"
+    assert f"3 neighbours, {share:.0%} of the clip's own class" in texts(box)
+
+
+def test_a_dot_of_the_graph_can_be_picked_where_it_is_drawn(layers, clips):
+    import ipywidgets
+
+    from lib import widgets
+
+    box = widgets.explore_graph(layers, clips)
+    (dots,) = (part for part in parts(box) if isinstance(part, ipywidgets.ToggleButtons))
+    assert len(dots.options) == len(dots.tooltips) == len(clips)
+    assert dots.tooltips[5] == f"{clips.names[5]}, {clips.class_names[clips.labels[5]]}"
+    (image,) = (part for part in parts(box) if isinstance(part, ipywidgets.Image))
+    (style,) = (text for text in texts(box) if "<style>.lom-dots" in text.replace("\n", "") and "<figure" not in text)
+    places = np.array(re.findall(r"left:([\d.]+)%;top:([\d.]+)%", style), dtype=float) / 100
+    assert places.shape == (len(clips), 2)
+    before = pixels(image)
+    dots.index = 5
+    assert named(box, "clip").value == 5
+    rows, columns = np.nonzero((pixels(image) != before).any(axis=2))
+    height, width = before.shape[:2]
+    changed = np.column_stack([columns / width, rows / height])
+    nearest = np.linalg.norm(changed[:, None] - places, axis=2).argmin(axis=1)
+    rings = {0, 5, *layers["1"].indices[0].tolist(), *layers["1"].indices[5].tolist()}
+    assert {0, 5} <= set(nearest) <= rings
+
+
+def pixels(image):
+    import io
+
+    from matplotlib.image import imread
+
+    return imread(io.BytesIO(bytes(image.value)), format="png")
+
+
+def test_a_picture_depends_on_the_controls_and_not_on_their_order(clips):
+    from lib import widgets
+
+    box = widgets.explore_clips(clips)
+    named(box, "turn (°)").value = 30
+    named(box, "frame").value = 7
+    once = picture(box)
+    again = widgets.explore_clips(clips)
+    named(again, "frame").value = 7
+    named(again, "turn (°)").value = 30
+    assert picture(again) == once
 
 
 def test_what_cannot_be_explored_is_refused(model, clips):
