@@ -3,16 +3,9 @@
 import oracles_conv3d
 import pytest
 import torch
+from conv3d_cases import SMALL
 from model_cases import disturbed
 
-SMALL = {
-    "i3d": {"width": 0.125},
-    "mfnet": {"width": 0.25, "groups": 4},
-    "resnet50": {"width": 0.125},
-    "resnet101": {"width": 0.0625},
-    "resnet152": {"width": 0.0625},
-    "resnext101": {"width": 0.125, "groups": 8},
-}
 RELEASES = {
     "i3d": oracles_conv3d.i3d,
     "mfnet": lambda weights, x: oracles_conv3d.mfnet(weights, x, groups=4),
