@@ -1,4 +1,7 @@
-"""Networks by name. Every model: ``forward(x, lengths, present) -> logits``, `.layer_names`, `.layer_strides`."""
+"""Networks by name. Every model: ``forward(x, lengths, present) -> logits``, `.layer_names`, `.layer_strides`.
+
+Those on video are in `conv3d`.
+"""
 
 import inspect
 from collections.abc import Mapping
@@ -8,7 +11,7 @@ import torch
 from torch import nn
 
 from lib import skeletons
-from lib.models import msg3d, msg3d_weights, stgcn
+from lib.models import conv3d, msg3d, msg3d_weights, stgcn
 from lib.skeletons import Skeleton
 
 MODELS = {
@@ -62,6 +65,8 @@ def load_reference(model: nn.Module, state_dict: Mapping[str, torch.Tensor]) -> 
         given = stgcn.from_reference(plain, num_partitions=len(model.layers[0].gcn.A))
     elif isinstance(model, msg3d.MSG3D):
         given = msg3d_weights.from_reference(plain, model)
+    elif isinstance(model, conv3d.VideoNetwork):
+        given = conv3d.from_reference(plain, model)
     else:
         raise ValueError(f"no published weights are known for {type(model).__name__}")
     counters = {name for name in own if name.endswith("num_batches_tracked")}  # absent from files of old PyTorch

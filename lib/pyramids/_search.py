@@ -1,0 +1,180 @@
+"""Class feature pyramids (Stergiou et al. 2019): from a class back to the kernels that it draws on, layer by layer."""
+
+import torch
+from torch import nn
+
+from lib.pyramids import _contributions
+from lib.pyramids._pyramid import Edge, Node, Pyramid
+from lib.pyramids._trace import Layer, Trace, trace
+
+RULES = ("published", "signed")
+Key = tuple[int, int]  # layer, kernel
+
+
+def class_feature_pyramid(
+    model: nn.Module,
+    clip: torch.Tensor,
+    class_index: int,
+    depth: int = 3,
+    *,
+    threshold: float = 0.6,
+    rule: str = "published",
+    shortcuts: bool = True,
+    top: int | None = None,
+) -> Pyramid:
+    """Find the kernels that matter to a class on one clip, `depth` layers back from the classifier.
+
+    Parameters
+    ----------
+    model
+        Any module with 3D convolutions that gives logits (1, classes); its layers are found by `trace`. Used where it
+        is, in evaluation mode; modes and weights are afterwards what they were.
+    clip
+        (1, C, T, H, W) or (C, T, H, W), finite.
+    class_index
+        The class that is explained.
+    depth
+        Layers to step back over, the classifier being the first, as in the release.
+    threshold
+        From 0 to 1. A kernel's children are the channels whose score is at least that much.
+    rule
+        ``"published"``: the score of an input channel is the product of the kernel's mean weight and the channel's mean
+        activation, scaled to 0..1 between the least and the greatest of them; at the classifier it is the weight alone,
+        scaled over all classes. Of a channel that is a sum the strongest side has that score, the others less, in
+        proportion to their shares. ``"signed"``: the score is the mean over all places of what the kernel gives when it
+        sees that channel alone, divided by the greatest; only kernels that speak for their parent are kept, so there
+        may be none.
+    shortcuts
+        Whether all sides of a sum may be followed. False: of the kernels behind one channel only those with the longest
+        way from the clip, as the release has it, which leaves shortcuts out.
+    top
+        At most so many children of each kernel, the strongest; None for no limit.
+
+    Returns
+    -------
+    A graph in which each kernel stands once and is explored once, however many draw on it.
+
+    Raises
+    ------
+    ValueError
+        Another value than said above, a model without 3D convolutions, or one that cannot take the clip.
+
+    Notes
+    -----
+    A channel's children are the kernels that it comes from, in whatever layers: those of all branches of a
+    concatenation at their own place, the kernels of the same group only, both sides of a sum or product. Departures
+    from the authors' release: they repeat a grouped kernel's weights over all groups, where ours sees its own group;
+    products are not divided by their sum before they are scaled, which would turn their order round where it is
+    negative; sums are followed on all sides that count, see `shortcuts`; a kernel whose input channels are all 0 has
+    no children. Under ``"signed"`` what a sum gives is split among the kernels behind it in the shares that `trace`
+    measures.
+    """
+    _check(model, clip, class_index, depth, threshold, rule, top)
+    found = _traced(model, clip[None] if clip.ndim == 4 else clip)
+    if class_index >= len(found.logits):
+        raise ValueError(f"class_index={class_index}, needed 0..{len(found.logits) - 1}: so many classes has the model")
+
+    level: dict[Key, int] = dict.fromkeys(sorted(found.outputs[class_index]), 0)
+    order, edges = list(level), []
+    for parent in order:  # grows while it is walked: breadth first, so the first way to a kernel is the shortest
+        if level[parent] >= depth:
+            continue
+        children = _children(found, parent, rule, threshold, shortcuts, of_class=level[parent] == 0)
+        for child, (contribution, score) in sorted(children.items(), key=lambda item: -item[1][1])[:top]:
+            if child not in level:
+                level[child] = level[parent] + 1
+                order.append(child)
+            edges.append((parent, child, contribution, score))
+
+    place = {key: index for index, key in enumerate(order)}
+    names = {layer: found.layers[layer] for layer in sorted({layer for layer, _ in order}, reverse=True)}
+    return Pyramid(
+        class_index=class_index,
+        logit=float(found.logits[class_index]),
+        depth=depth,
+        threshold=threshold,
+        rule=rule,
+        shortcuts=shortcuts,
+        top=top,
+        layer_sizes={layer.name: layer.num_kernels for layer in names.values()},
+        nodes=tuple(Node(found.layers[layer].name, kernel, level[layer, kernel]) for layer, kernel in order),
+        edges=tuple(Edge(place[parent], place[child], *values) for parent, child, *values in edges),
+    )
+
+
+def _traced(model: nn.Module, clip: torch.Tensor) -> Trace:
+    """Trace a clip; a network without 3D convolutions, or for other clips, is refused."""
+    weights = next(model.parameters(), None)
+    if weights is not None:
+        clip = clip.to(weights.device, weights.dtype if weights.is_floating_point() else None)
+    try:
+        found = trace(model, clip)
+    except (RuntimeError, IndexError, TypeError) as error:
+        raise ValueError(
+            f"{type(model).__name__} cannot take a clip of shape {tuple(clip.shape)}, (1, C, T, H, W): {error}"
+        ) from error
+    if not any(layer.weight.ndim == 5 for layer in found.layers):
+        raise ValueError(
+            f"{type(model).__name__} ran no 3D convolution on the clip; its layers: "
+            f"{[layer.name for layer in found.layers]}"
+        )
+    return found
+
+
+def _children(
+    found: Trace, parent: Key, rule: str, threshold: float, shortcuts: bool, *, of_class: bool
+) -> dict[Key, tuple[float, float]]:
+    """Kernels that a kernel draws on: {child: (contribution, score)}."""
+    layer, kernel = found.layers[parent[0]], parent[1]
+    if rule == "signed":
+        values: dict[Key, float] = {}
+        for channel, value in zip(layer.channels(kernel), _contributions.signed(layer, kernel).tolist(), strict=True):
+            for child, share in _behind(found, layer, channel, shortcuts).items():
+                values[child] = values.get(child, 0.0) + share * value
+        greatest = max(values.values(), default=0.0)
+        if greatest <= 0:
+            return {}
+        return {
+            child: (value, value / greatest)
+            for child, value in values.items()
+            if value > 0 and value >= threshold * greatest
+        }
+    scored = (_contributions.published_class if of_class else _contributions.published)(layer, kernel)
+    chosen: dict[Key, tuple[float, float]] = {}
+    if not of_class and not bool(scored[0].any()):
+        return chosen
+    for channel, value, score in zip(layer.channels(kernel), *(part.tolist() for part in scored), strict=True):
+        sides = _behind(found, layer, channel, shortcuts) if score >= threshold else {}
+        greatest = max(sides.values(), default=0.0)
+        for child, share in sides.items():
+            of_side = score * max(share, 0.0) / greatest if greatest > 0 else score
+            if of_side >= threshold:
+                total, best = chosen.get(child, (0.0, 0.0))
+                chosen[child] = total + share * value, max(best, of_side)
+    return chosen
+
+
+def _behind(found: Trace, layer: Layer, channel: int, shortcuts: bool) -> dict[Key, float]:
+    """Kernels behind an input channel, with their shares."""
+    sources = layer.inputs[channel]
+    if shortcuts or not sources:
+        return sources
+    longest = max(found.layers[source].level for source, _ in sources)
+    return {key: share for key, share in sources.items() if found.layers[key[0]].level == longest}
+
+
+def _check(model, clip, class_index, depth, threshold, rule, top) -> None:
+    if clip.ndim not in (4, 5) or (clip.ndim == 5 and len(clip) != 1) or 0 in clip.shape:
+        raise ValueError(f"clip has shape {tuple(clip.shape)}, needed one clip, (1, C, T, H, W) or (C, T, H, W)")
+    if not clip.is_floating_point() or not bool(torch.isfinite(clip).all()):
+        raise ValueError(f"clip: {clip.dtype} values, needed finite floating point ones")
+    if class_index < 0:
+        raise ValueError(f"class_index={class_index}; needed at least 0")
+    if depth < 1:
+        raise ValueError(f"depth={depth}; needed at least 1, which steps over the classifier")
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"threshold={threshold}; needed from 0 to 1")
+    if rule not in RULES:
+        raise ValueError(f"rule={rule!r}; choose one of {list(RULES)}")
+    if top is not None and top < 1:
+        raise ValueError(f"top={top}; needed None or at least 1")
