@@ -2,7 +2,7 @@
 
 import torch
 
-from lib.pyramids._trace import Layer
+from lib.pyramids._layers import Layer
 
 
 def published(layer: Layer, kernel: int) -> tuple[torch.Tensor, torch.Tensor]:

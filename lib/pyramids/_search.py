@@ -4,8 +4,9 @@ import torch
 from torch import nn
 
 from lib.pyramids import _contributions
+from lib.pyramids._layers import Layer, Trace
 from lib.pyramids._pyramid import Edge, Node, Pyramid
-from lib.pyramids._trace import Layer, Trace, trace
+from lib.pyramids._trace import trace
 
 RULES = ("published", "signed")
 Key = tuple[int, int]  # layer, kernel
