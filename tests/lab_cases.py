@@ -148,7 +148,7 @@ def run_up_to_explorer(page):
 def control(explorer, label):
     """Find the control that a reader calls `label`."""
     return explorer.locator(".widget-inline-hbox").filter(
-        has=explorer.page.locator(f".widget-label:text-is({json.dumps(label)})")
+        has=explorer.page.locator(f".widget-label:text-is('{label}')")
     )
 
 
