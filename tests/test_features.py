@@ -70,8 +70,8 @@ def test_extract_equals_one_clip_at_a_time(net, clips, batch_size, pool):
     net.eval()
     for i, clip in enumerate(clips):
         x = torch.tensor(clip.x[:, clip.present]).permute(1, 3, 0, 2)  # (M, C, T, V)
-        flat = x.permute(0, 3, 1, 2).reshape(len(x), 60, -1, 1)
-        x = net.input_norm(flat).view(len(x), 20, 3, -1).permute(0, 2, 3, 1)
+        flat = x.permute(0, 2, 3, 1).reshape(len(x), -1, 1, 60)  # (M, T, 1, V C)
+        x = net.input_norm(flat).view(len(x), -1, 20, 3).permute(0, 3, 1, 2)
         for name, block in zip(net.layer_names, net.layers, strict=True):
             with torch.no_grad():
                 x = block(x)
