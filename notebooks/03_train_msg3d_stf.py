@@ -35,13 +35,12 @@ num_explained: int = 16  # test clips whose focus is checked
 epochs: int | None = None  # passes over the training clips; None: the dataset's recipe, as for all below
 width: float | None = None  # channels as a share of the published 96, 192, 384
 num_frames: int | None = None  # every clip stretched to this
-precision: str | None = None  # float32 or bfloat16
 stream: str | None = None  # joint, bone, joint_motion or bone_motion
 device: str | None = None  # cpu or cuda
-exploration: float | None = None  # weight of the term where a step has it; None: the recipe's, as for the three below
-divergence: float | None = None
-adjacency: float | None = None
-consistency: float | None = None
+exploration: float | None = None  # weight of the term where a step has it
+divergence: float | None = None  # likewise
+adjacency: float | None = None  # likewise
+consistency: float | None = None  # likewise
 protocol: str | None = None  # how splits are made; "selection" keeps to training clips of the real datasets
 
 # %% [markdown]
@@ -68,8 +67,7 @@ print(losses.masked_input(x, q, centre=x.mean(dim=3, keepdim=True)))
 # enters them; the focus of each is GradCAM as far as these features act by way of that module.
 
 # %%
-changes = {"epochs": epochs, "width": width, "num_frames": num_frames, "precision": precision}
-changes |= {"stream": stream, "device": device}
+changes = {"epochs": epochs, "width": width, "num_frames": num_frames, "stream": stream, "device": device}
 recipe = recipes.get(dataset, recipes.FOCUS_RECIPES, **changes)
 given = {"exploration": exploration, "divergence": divergence, "adjacency": adjacency, "consistency": consistency}
 given = {name: weight for name, weight in given.items() if weight is not None}
