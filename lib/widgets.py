@@ -257,11 +257,13 @@ class _Dots:
         self.style.value = f"<style>{_DOTS}{''.join(rules)}</style>"
 
 
+# Some of it is marked important because ipywidgets' own rules for these buttons are more specific.
 _DOTS = """
 .lom-dots{position:relative;overflow:hidden}
 .lom-dots .widget-toggle-buttons{position:absolute;inset:0;margin:0;width:auto;height:auto;pointer-events:none}
-.lom-dots button{position:absolute;width:16px;height:16px;min-width:0;margin:-8px 0 0 -8px;padding:0;border-radius:50%;
-background:none!important;box-shadow:none!important;font-size:0;pointer-events:auto}
+.lom-dots button{position:absolute;width:16px!important;height:16px;min-width:0;margin:0!important;padding:0;
+transform:translate(-50%,-50%);border-radius:50%;background:none!important;box-shadow:none!important;font-size:0;
+pointer-events:auto}
 .lom-dots button:is(:hover,:focus-visible){outline:2px solid #2f8fd8}
 """
 
