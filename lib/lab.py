@@ -18,7 +18,8 @@ LAUNCHER = "index.ipynb"  # in `paths.NOTEBOOKS`, made anew at each start and no
 _ABOUT = """\
 Open a page and choose *Run → Run All Cells*; its settings are the cell tagged `parameters`. Saving a page writes its
 `.py` too, by which changes are reviewed. What another program changed in a `.py` shows after *File → Reload Notebook
-from Disk*, and a `.py` opens as a notebook by a right click on it and *Open With → Jupytext Notebook*.
+from Disk*, and a `.py` opens as a notebook by a right click on it and *Open With → Jupytext Notebook*. Animations show
+once a page has run: JupyterLab leaves stored ones out.
 
 Pages with an **explorer** have controls that move a picture: any clip from any side, any clip of a layer's graph with
 its neighbours in motion, any layer's map of any class.

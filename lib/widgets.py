@@ -93,12 +93,12 @@ def explore_gradcam(model: nn.Module, clips: ClipSet) -> widgets.VBox:
     def prepare(place, index, name):
         clip = clips[place]
         found = importance(place, index, name)[: clip.x.shape[1], : clip.length]
-        person, largest = int(np.abs(found).sum(axis=(1, 2)).argmax()), float(np.abs(found).max()) or 1.0
+        largest = float(np.abs(found).max()) or 1.0
         left, right = canvas.figure.subplots(1, 2, width_ratios=[1, 1.5])
         _empty(left, clip)
         title = f"{dict(map(reversed, names))[name]}, for {clips.class_names[index]}"
         plots.joints_over_time(
-            {title: found[person]}, clip.skeleton.joints, fps=_rate(clip), largest=largest, axes=right
+            {title: found[_chief(found)]}, clip.skeleton.joints, fps=_rate(clip), largest=largest, axes=right
         )
 
     def draw(_=None):
@@ -114,8 +114,10 @@ def explore_gradcam(model: nn.Module, clips: ClipSet) -> widgets.VBox:
         left, right = canvas.figure.axes[:2]  # the third is the scale of colours
         found = importance(place, index, method.value)[: clip.x.shape[1], : clip.length]
         largest = float(np.abs(found).max()) or 1.0
+        # The scale of the map beside it: with that of one frame, colours would change their meaning while it plays.
+        scale = {"largest": largest, "signed": bool((found[_chief(found)] < 0).any()), "colorbar": False}
         now = right.axvline((frame + 0.5) / (_rate(clip) or 1), color="black", lw=1.2, ls=(0, (3, 2)))
-        canvas.show([*_body(left, clip, frame, importance=found[:, frame], largest=largest, colorbar=False), now])
+        canvas.show([*_body(left, clip, frame, importance=found[:, frame], **scale), now])
 
     _watch(draw, chooser.frame, chooser.place, method, target)
     draw()
@@ -145,7 +147,7 @@ def explore_graph(
         raise ValueError(f"graphs: {wrong} nodes for {len(clips)} clips; needed one node per clip")
     layer = widgets.SelectionSlider(options=list(graphs), value=list(graphs)[-1], description="layer", layout=WIDE)
     node = widgets.IntSlider(0, 0, len(clips) - 1, description="clip", layout=WIDE, continuous_update=False)
-    canvas, player, told = _Canvas((4.8, 4.6)), widgets.HTML(), widgets.HTML()
+    canvas, player, told = _Canvas((4.4, 4.4)), widgets.HTML(), widgets.HTML()
     dots = _Dots(
         canvas.image, [f"{name}, {clips.class_names[c]}" for name, c in zip(clips.names, clips.labels, strict=True)]
     )
@@ -189,7 +191,8 @@ def explore_graph(
     draw()
     beside = widgets.VBox([told, player], layout=widgets.Layout(flex="1 1 18em", min_width="0"))
     both = widgets.HBox([dots.box, beside], layout=widgets.Layout(flex_flow="row wrap"))
-    return widgets.VBox([layer, node, both])
+    hint = widgets.HTML("Click a dot to choose its clip; the pointer over it shows its name.")
+    return widgets.VBox([layer, node, hint, both])
 
 
 class _ClipChooser:
@@ -238,7 +241,8 @@ class _Dots:
         numbers = range(len(names))
         self.buttons = widgets.ToggleButtons(options=[(str(i), i) for i in numbers], tooltips=list(names))
         self.style = widgets.HTML(layout=widgets.Layout(display="none"))
-        size = {"width": image.layout.width, "max_width": "100%", "flex": "0 1 auto"}
+        size = {"width": image.layout.width, "max_width": "100%", "flex": "0 1 auto", "align_self": "flex-start"}
+        image.layout.margin = "0"  # places are shares of the box, which is then the picture
         self.box = widgets.Box([image, self.buttons, self.style], layout=widgets.Layout(**size))
         self.box.add_class("lom-dots")
         self._name = f"lom-dots-{self.box.model_id}"  # explorers on one page lie apart
@@ -253,11 +257,13 @@ class _Dots:
         self.style.value = f"<style>{_DOTS}{''.join(rules)}</style>"
 
 
+# Some of it is marked important because ipywidgets' own rules for these buttons are more specific.
 _DOTS = """
 .lom-dots{position:relative;overflow:hidden}
 .lom-dots .widget-toggle-buttons{position:absolute;inset:0;margin:0;width:auto;height:auto;pointer-events:none}
-.lom-dots button{position:absolute;width:16px;height:16px;min-width:0;margin:-8px 0 0 -8px;padding:0;border-radius:50%;
-background:none!important;box-shadow:none!important;font-size:0;pointer-events:auto}
+.lom-dots button{position:absolute;width:16px!important;height:16px;min-width:0;margin:0!important;padding:0;
+transform:translate(-50%,-50%);border-radius:50%;background:none!important;box-shadow:none!important;font-size:0;
+pointer-events:auto}
 .lom-dots button:is(:hover,:focus-visible){outline:2px solid #2f8fd8}
 """
 
@@ -298,6 +304,11 @@ class _Canvas:
 def _rate(clip: Clip) -> float | None:
     """Frames per second, or None where clips were stretched to one length and have none in common."""
     return clip.fps if np.isfinite(clip.fps) else None
+
+
+def _chief(importance: np.ndarray) -> int:
+    """Person (of M, T, V) on whom most of the importance lies."""
+    return int(np.abs(importance).sum(axis=(1, 2)).argmax())
 
 
 def _body(axes: Axes, clip: Clip, frame: int, *, azimuth: float = 0.0, **look: object) -> list[Artist]:

@@ -167,6 +167,18 @@ def readout(explorer, label):
     return control(explorer, label).locator(".widget-readout").inner_text()
 
 
+def aside(dot):
+    """How far, in pixels, the middle of a dot's button lies from where the style sheet puts it on the picture."""
+    return dot.evaluate(
+        """button => {
+          const place = getComputedStyle(button), own = button.getBoundingClientRect();
+          const picture = button.closest(".lom-dots").querySelector("img").getBoundingClientRect();
+          return [own.x + own.width / 2 - picture.x - parseFloat(place.left),
+                  own.y + own.height / 2 - picture.y - parseFloat(place.top)];
+        }"""
+    )
+
+
 def picture(explorer):
     """Bytes of the explorer's picture, as hexadecimal digits, as the browser has them."""
     return explorer.locator(".widget-image").evaluate(

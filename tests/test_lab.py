@@ -18,7 +18,7 @@ CUT = {
 
 @pytest.fixture(scope="module")
 def window(browser):
-    with browser.new_context(viewport={"width": 1400, "height": 1000}) as context:
+    with browser.new_context(viewport={"width": 1400, "height": 1250}) as context:
         context.set_default_timeout(1000 * lab_cases.PATIENCE)
         page = context.new_page()
         page.asked = []
@@ -153,13 +153,14 @@ def test_a_clip_of_the_graph_is_picked_and_moves_with_its_neighbours(window, ser
     lab_cases.show(window, server, "notebooks/05_layer_geometry.ipynb")
     explorer = lab_cases.run_up_to_explorer(window)
     keep(explorer, "graph")
+    assert explorer.locator(".lom-dots").bounding_box() == explorer.locator(".widget-image").bounding_box()
     now, players = lab_cases.picture(explorer), explorer.locator(".lom-pose")
     lab_cases.slide(explorer, "clip")
     now = lab_cases.changed(explorer, now)
     lab_cases.slide(explorer, "layer", "ArrowLeft")
     now = lab_cases.changed(explorer, now)
     dot = explorer.get_by_role("button", name="9", exact=True)
-    dot.hover()
+    assert lab_cases.aside(dot) == pytest.approx([0, 0], abs=1)
     dot.click()
     lab_cases.changed(explorer, now)
     keep(explorer, "graph-picked")

@@ -61,6 +61,13 @@ def test_importance_sets_sizes_and_a_two_sided_scale(plots, rng, skeleton):
     assert (dots.norm.vmin, dots.norm.vmax) == (-2.0, 2.0)
 
 
+@pytest.mark.parametrize(("signed", "low"), [(None, 0.0), (False, 0.0), (True, -1.0)])
+def test_a_frame_without_negative_importance_can_keep_a_two_sided_scale(plots, rng, skeleton, signed, low):
+    ax = plots.pose(clip(rng)[0], skeleton, importance=np.ones(25), signed=signed)
+    dots = next(part for part in ax.collections if not isinstance(part, LineCollection))
+    assert (dots.norm.vmin, dots.norm.vmax) == (low, 1.0)
+
+
 def test_strip_times_and_truth_rings(plots, rng, skeleton):
     truth = np.zeros((31, 25), bool)
     truth[15, [3, 4]] = True

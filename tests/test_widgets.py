@@ -126,6 +126,26 @@ def layers(clips):
     return {"0": graphs.knn(distances, 3), "1": graphs.nnk(distances, 5)}
 
 
+def test_colours_mean_the_same_at_every_frame_as_in_the_map(model, clips, monkeypatch):
+    from lib import attribution, widgets
+
+    def against_at_one_frame(batch):
+        found = np.ones((1, batch.x.shape[4], batch.x.shape[2], batch.x.shape[3]))
+        found[:, :, 5, 3] = -1
+        return found
+
+    monkeypatch.setattr(attribution, "motion_energy", against_at_one_frame)
+    box, shown = widgets.explore_gradcam(model, clips), []
+    monkeypatch.setattr(widgets._Canvas, "show", lambda self, moving: shown.append(moving))
+    named(box, "method").value = "motion energy"
+    for frame in (4, 5, 6):
+        named(box, "frame").value = frame
+    scales = [part for moving in shown for part in moving if getattr(part, "get_array", lambda: None)() is not None]
+    scales.append(shown[-1][-1].axes.images[0])
+    assert len(scales) >= 5
+    assert len({(part.cmap.name, part.norm.vmin, part.norm.vmax) for part in scales}) == 1
+
+
 def test_the_graph_explorer_moves_a_clip_and_its_neighbours(layers, clips):
     from lib import widgets
 

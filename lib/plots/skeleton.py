@@ -21,12 +21,14 @@ from lib.skeletons import Skeleton
 _DASHES = ("solid", (0, (2.2, 0.8)), (0, (0.8, 0.8)))  # person 0, 1, 2 and on
 
 
-def importance_scale(values: np.ndarray, largest: float | int | None = None) -> tuple[Normalize, mpl.colors.Colormap]:
-    """Colours for importances: from 0 up, or, where some are negative, the same on both sides of 0."""
+def importance_scale(
+    values: np.ndarray, largest: float | int | None = None, signed: bool | None = None
+) -> tuple[Normalize, mpl.colors.Colormap]:
+    """Colours for importances: from 0 up, or, where some are negative (or `signed`), the same on both sides of 0."""
     finite = values[np.isfinite(values)]
     top = float(np.abs(finite).max(initial=0.0)) if largest is None else float(largest)
     top = top if top > 0 else 1.0
-    if (finite < 0).any():
+    if (finite < 0).any() if signed is None else signed:
         return TwoSlopeNorm(0.0, -top, top), mpl.colormaps["PuOr_r"]
     reds = mpl.colormaps["YlOrRd"](np.linspace(0.12, 1.0, 256))  # its first tenth vanishes on white
     return Normalize(0.0, top), mpl.colors.ListedColormap(reds)
@@ -102,6 +104,7 @@ def pose(
     ax: Axes | None = None,
     importance: Num[np.ndarray, "*_ V"] | None = None,
     largest: float | int | None = None,
+    signed: bool | None = None,
     present: Bool[np.ndarray, " M"] | None = None,
     azimuth: float | int = 0.0,
     elevation: float | int = 0.0,
@@ -124,6 +127,8 @@ def pose(
         (V,) for all persons or (M, V); colours and sizes the joints. Signed values get a two-sided scale.
     largest
         Importance at the end of the colour scale; the largest shown when None. Give one number to compare figures.
+    signed
+        Whether colours have two sides, for and against; when None, whether any importance shown is negative.
     present
         (M,) bool, persons to draw; those with any coordinate that is not zero when None.
     units
@@ -139,7 +144,7 @@ def pose(
             raise ValueError(f"present: {len(present)} entries for {len(people)} persons; needed one per person")
         shown = shown & present[:, None]
     points = project(people, azimuth=azimuth, elevation=elevation, y_down=y_down)
-    scale = None if values is None else importance_scale(values[shown], largest)
+    scale = None if values is None else importance_scale(values[shown], largest, signed)
     if ax is None:
         spans = np.ptp(points[shown], axis=0) if shown.any() else np.ones(2)
         wide = 3.5 * spans[0] / max(spans[1], 1e-9)
