@@ -214,7 +214,7 @@ def test_thread_counts_are_checked(dtw, num_threads):
 def test_without_a_number_of_threads_numbas_own_counts(monkeypatch):
     import numba
 
-    from lib.dtw import _pairwise
+    from lib.dtw import _threads
 
     monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 7)
-    assert _pairwise._check_threads(None) == 7
+    assert _threads.check_threads(None) == 7

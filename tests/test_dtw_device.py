@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 @pytest.fixture(scope="module")
 def on_device():
     """`pairwise` through PyTorch on any device, in blocks of at most `size` sequences a side."""
-    from lib.dtw import _device, _pairwise, _windows
+    from lib.dtw import _device, _matrix, _windows
 
     def compute(sequences, others=None, device="cpu", size=8, **choices):
         options = _windows.check_options(
@@ -19,7 +19,7 @@ def on_device():
         )
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(_device, "MAX_SIZE", size)
-            return _pairwise._matrix(sequences, others, options, num_threads=2, device=torch.device(device))
+            return _matrix.matrix(sequences, others, options, num_threads=2, device=torch.device(device))
 
     return compute
 

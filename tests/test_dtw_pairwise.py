@@ -13,9 +13,16 @@ from hypothesis import strategies as st
 
 @pytest.fixture(scope="module")
 def dtw_internals():
-    from lib.dtw import _blocks, _exact, _pair, _pairwise, _windows
+    from lib.dtw import _blocks, _exact, _matrix, _pair, _pairwise, _windows
 
-    return {"blocks": _blocks, "exact": _exact, "pair": _pair, "pairwise": _pairwise, "windows": _windows}
+    return {
+        "blocks": _blocks,
+        "exact": _exact,
+        "matrix": _matrix,
+        "pair": _pair,
+        "pairwise": _pairwise,
+        "windows": _windows,
+    }
 
 
 @given(sequences=datasets(), choices=windowings(), threads=st.sampled_from([1, 2]))
@@ -126,7 +133,7 @@ def test_an_interrupt_stops_the_workers(dtw, dtw_internals, rng, monkeypatch):
     def interrupted(futures):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dtw_internals["pairwise"], "as_completed", interrupted)
+    monkeypatch.setattr(dtw_internals["matrix"], "as_completed", interrupted)
     with pytest.raises(KeyboardInterrupt):
         dtw.pairwise(rng.normal(size=(300, 100, 60)))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")]

@@ -128,6 +128,7 @@ def layers(clips):
 
 def test_colours_mean_the_same_at_every_frame_as_in_the_map(model, clips, monkeypatch):
     from lib import attribution, widgets
+    from lib.widgets import _canvas
 
     def against_at_one_frame(batch):
         found = np.ones((1, batch.x.shape[4], batch.x.shape[2], batch.x.shape[3]))
@@ -136,7 +137,7 @@ def test_colours_mean_the_same_at_every_frame_as_in_the_map(model, clips, monkey
 
     monkeypatch.setattr(attribution, "motion_energy", against_at_one_frame)
     box, shown = widgets.explore_gradcam(model, clips), []
-    monkeypatch.setattr(widgets._Canvas, "show", lambda self, moving: shown.append(moving))
+    monkeypatch.setattr(_canvas.Canvas, "show", lambda self, moving: shown.append(moving))
     named(box, "method").value = "motion energy"
     for frame in (4, 5, 6):
         named(box, "frame").value = frame

@@ -8,10 +8,11 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from tqdm.auto import tqdm
 
-from lib.dtw import _bounds, _inputs, _pairwise, _plan, _vectors
+from lib.dtw import _bounds, _inputs, _plan, _vectors
 from lib.dtw._known import Known
 from lib.dtw._scattered import ROUNDING, ScatteredDistances
 from lib.dtw._sparse import TOGETHER, SparseDistances
+from lib.dtw._threads import blas, check_threads
 from lib.dtw._vectors import ROWS
 from lib.dtw._windows import Options, check_options
 
@@ -116,7 +117,7 @@ def nearest(
     [[1], [0], [1]]
     """
     options = check_options(window_size, stride, radius, normalize)
-    num_threads = _pairwise._check_threads(num_threads)
+    num_threads = check_threads(num_threads)
     if method not in METHODS:
         raise ValueError(f"method={method!r} is unknown; choose one of {', '.join(map(repr, METHODS))}")
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
@@ -125,7 +126,7 @@ def nearest(
     count = len(sequences)
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k < count:
         raise ValueError(f"k={k!r} neighbours asked of {count} sequences; needed an int from 1 to {count - 1}")
-    with _pairwise._blas().limit(limits=1), ThreadPoolExecutor(num_threads) as pool:
+    with blas().limit(limits=1), ThreadPoolExecutor(num_threads) as pool:
         try:
             search = _Search(sequences, int(k), options, int(seed), pool.map)
             with tqdm(unit="pair", disable=not progress) as bar:

@@ -1,5 +1,7 @@
 """What all networks on skeletons share: the way from clips to persons, through masked layers, and back to clips."""
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 import torch
 from torch import nn
@@ -8,7 +10,7 @@ from lib.models import layers
 from lib.skeletons import Skeleton
 
 
-class SkeletonNetwork(nn.Module):
+class SkeletonNetwork(nn.Module, ABC):
     """Base of the networks: any skeleton, number of frames and persons.
 
     A subclass makes its input normalisation, calls `_stack` with its blocks, sets `classifier`, and says in
@@ -86,9 +88,9 @@ class SkeletonNetwork(nn.Module):
             mask = mask_out
         return self._classified(layers.average_persons(layers.pool(x, mask), clip_of, N))
 
+    @abstractmethod
     def _normalised(self, x: torch.Tensor, slot_of: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         """Persons (P, C, T, V), who stand in slots `slot_of` (P,), as they enter the first layer."""
-        raise NotImplementedError
 
     def _classified(self, pooled: torch.Tensor) -> torch.Tensor:
         return self.classifier(pooled)

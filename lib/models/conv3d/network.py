@@ -1,12 +1,14 @@
 """What the 3D convolutional networks share: a clip goes in, logits come out."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import nn
 
 Size = tuple[int, int, int]  # along T, H, W
 
 
-class VideoNetwork(nn.Module):
+class VideoNetwork(nn.Module, ABC):
     """Base of the networks on video. A subclass makes its layers and says in `_logits` how they follow each other.
 
     `layer_names` are its stages, from the first to the last one before pooling; their outputs are (N, C, T', H', W').
@@ -38,8 +40,9 @@ class VideoNetwork(nn.Module):
             )
         return self._logits(clip)
 
+    @abstractmethod
     def _logits(self, clip: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError
+        """Logits of clips whose shape has been checked."""
 
 
 def scaled(channels: int, width: float, multiple: int = 1) -> int:
