@@ -1,28 +1,18 @@
-"""STF-GCN modules inside MS-G3D, and the terms that train them."""
+"""The terms that train STF-GCN modules."""
 
 import copy
-import threading
 
 import numpy as np
-import oracles_msg3d
 import pytest
 import torch
+from focus_cases import network, three_clips
 from model_cases import disturbed
 
 from lib import focus, gradcam, losses, models
-from lib.clips import ClipSet
 from lib.focus import FocusLosses
-from lib.models import layers, msg3d
-from lib.models.multiscale import ScaleConv
-from lib.models.stf import FocusAdjacency
+from lib.models import msg3d
 
-SHAPES = [((4, 3), 1, 1), ((4, 3), 3, 2), ((2, 3), 3, 1), ((2, 3), 1, 1)]  # channels shrink and grow
 ALL = FocusLosses(exploration=1.0, divergence=1.0, adjacency=1.0, consistency=1.0)
-
-
-def network(**options):
-    options = {"num_classes": 4, "skeleton": "kinect20", "width": 0.0625, "seed": 0} | options
-    return models.build("stf", **options)
 
 
 @pytest.fixture(scope="module")
@@ -32,83 +22,7 @@ def small():
 
 @pytest.fixture
 def clips(rng):
-    arrays = [rng.normal(size=(T, M, 20, 3)).astype(np.float32) for T, M in ((12, 1), (9, 2), (5, 1))]
-    return ClipSet.from_arrays(arrays, [0, 1, 2], "kinect20", class_names=["a", "b", "c", "d"])
-
-
-# --- modules ---------------------------------------------------------------------------------------------------------
-
-
-def test_training_starts_from_msg3d(clips):
-    plain = models.build("msg3d", num_classes=4, skeleton="kinect20", width=0.0625, seed=1).eval()
-    ours = network().eval()
-    missing = ours.load_state_dict(plain.state_dict(), strict=False)
-    assert not missing.unexpected_keys
-    assert all(".focus." in name for name in missing.missing_keys)
-    batch = clips.batch(range(3))
-    with torch.no_grad():
-        torch.testing.assert_close(ours(*batch[:3]), plain(*batch[:3]), rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize(("channels", "window_size", "stride"), SHAPES)
-def test_each_clip_adds_its_own_graph_to_every_window(channels, window_size, stride):
-    P, T, V, K = 2, 5, 3, 2
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(*shape):
-        return torch.randn(shape, dtype=torch.float64, generator=generator)
-
-    conv = ScaleConv(*channels, draw(K, window_size * V, window_size * V), window_size, stride).double()
-    x, graph = draw(P, T, V, channels[0]), draw(P, K, V, V)
-    expected = oracles_msg3d.scale_conv(
-        x, (conv.A + conv.A_res).view(K, window_size * V, -1), graph, conv.mix, window_size, stride
-    )
-    torch.testing.assert_close(conv(x, graph), expected, rtol=1e-10, atol=1e-10)
-
-
-def test_replacing_drops_the_fixed_graph_where_modules_stand():
-    ours = network(focus_places=("layers.1.joints",), focus_replaces=True)
-    assert not ours.layers[1].spatial.A.any()
-    assert ours.layers[1].windows[0].conv.A.any()
-    assert ours.layers[0].spatial.A.any()
-    assert list(ours.layers[1].focus) == ["joints"]
-    assert not len(ours.layers[2].focus)
-    assert bool((ours.layers[1].focus["joints"].size == 1).all())
-    with pytest.raises(ValueError, match=r"no \['layers.3.joints'\]; choose from \['layers.0.joints'"):
-        network(focus_places=("layers.3.joints",))
-
-
-def test_padding_changes_nothing(small, clips):
-    together = clips.batch(range(3))
-    with torch.no_grad():
-        logits = small(*together[:3])
-        for n in range(3):
-            alone = clips.batch([n])
-            torch.testing.assert_close(small(*alone[:3])[0], logits[n], rtol=1e-4, atol=1e-5)
-    q, beta = focus.focus_maps(small, together)
-    for n in range(3):
-        frames, persons = -(-int(together.lengths[n]) // 2), int(together.present[n].sum())
-        for maps, single in zip((q, beta), focus.focus_maps(small, clips.batch([n])), strict=True):
-            assert not maps[n, :, frames:].any()
-            assert not maps[n, persons:].any()
-            np.testing.assert_allclose(maps[n, :persons, :frames], single[0, :persons], rtol=1e-3, atol=1e-5)
-
-
-def test_spans_average_true_frames_in_equal_shares():
-    module = FocusAdjacency(2, 1, 1.0)
-    with torch.no_grad():
-        for linear in (module.source, module.target):
-            linear.weight.zero_()
-            linear.bias.zero_()
-    x = torch.randn(2, 2, 6, 4)
-    mask = (torch.arange(6) < torch.tensor([6, 3])[:, None]).float()[:, None, :, None]
-    beta, graph = module(x, mask)
-    assert not beta[1, 3:].any()
-    assert bool(((beta[0] > 0) & (beta[0] < 1)).all())
-    torch.testing.assert_close(graph, torch.full((2, 1, 4, 4), 0.25))  # nothing to tell joints apart: all alike
-
-
-# --- terms -----------------------------------------------------------------------------------------------------------
+    return three_clips(rng)
 
 
 def passed(model, batch):
@@ -129,25 +43,6 @@ def test_the_two_paths_of_a_block_share_its_gradcam(small, clips, monkeypatch):
     lengths = -(-batch.lengths.numpy() // 2)[[0, 1, 1]]
     for n, length in enumerate(lengths):
         np.testing.assert_allclose(maps[n, :length].detach(), expected[n, :length], rtol=1e-3, atol=1e-7)
-
-
-@pytest.mark.parametrize("lengths", [None, (5, 3)])
-@pytest.mark.parametrize(("channels", "window_size", "stride"), SHAPES)
-def test_mean_slopes_are_those_of_the_input(channels, window_size, stride, lengths):
-    P, T, V, K = 2, 5, 3, 2
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(*shape):
-        return torch.randn(shape, dtype=torch.float64, generator=generator)
-
-    conv = ScaleConv(*channels, draw(K, window_size * V, window_size * V), window_size, stride).double()
-    x, graph = draw(P, T, V, channels[0]).requires_grad_(), draw(P, K, V, V)
-    lengths = torch.tensor(lengths or (T, T))
-    true = (torch.arange(T) < lengths[:, None]).double()[:, :, None, None]
-    y = conv(x * true, graph)
-    slope = draw(*y.shape)
-    expected = (torch.autograd.grad(y, x, slope)[0] * true).sum(dim=(1, 2))
-    torch.testing.assert_close(conv.mean_slope(slope, graph, lengths), expected)
 
 
 @pytest.mark.parametrize("term", ["divergence", "consistency", "exploration"])
@@ -298,17 +193,6 @@ def test_the_label_may_be_explained_instead_of_the_prediction(small, clips, know
         for c in (batch.labels[0], second if known else best)
     )
     torch.testing.assert_close(found, losses.divergence(one, other))
-
-
-def test_slopes_of_features_are_meant_in_every_thread():
-    """PyTorch takes slopes on a GPU in threads of its own."""
-    seen = []
-    with layers.features_explained():
-        thread = threading.Thread(target=lambda: seen.append(layers.slopes_of_features.is_set()))
-        thread.start()
-        thread.join()
-    assert seen == [True]
-    assert not layers.slopes_of_features.is_set()
 
 
 @pytest.mark.gpu
