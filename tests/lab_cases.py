@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from playwright.sync_api import TimeoutError
+
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ["pyproject.toml", "lib", "notebooks", "data/results"]
-PATIENCE = 600  # seconds; only a machine with other work to do comes near it
+PATIENCE = 300  # seconds; only a machine with other work to do comes near it
 WRONG = ":is([data-mime-type$='.error'], [data-mime-type$='.stderr'])"  # outputs that a page must not have
 
 
@@ -134,12 +136,38 @@ def complaints(page):
     return page.locator(f".jp-NotebookPanel:visible .jp-OutputArea-output{WRONG}").all_inner_texts()
 
 
-def run_up_to_explorer(page):
-    """Run all cells of the open page; gives the explorer, which is the last output."""
+def standing(page):
+    """How far the open page came: kernel, dialogs, and each cell's number with the end of its output."""
+    indicator = page.locator(".jp-NotebookPanel:visible .jp-Notebook-ExecutionIndicator")
+    cells = page.locator(".jp-NotebookPanel:visible .jp-CodeCell").all()
+    lines = [f"kernel {indicator.get_attribute('data-status')}", *page.locator(".jp-Dialog").all_inner_texts()]
+    for cell in cells:
+        number = cell.locator(".jp-InputPrompt").inner_text()
+        lines.append(f"{number} {' '.join(cell.locator('.jp-OutputArea-output').all_inner_texts())[-200:]}")
+    return "\n".join(lines)
+
+
+def _settle(page, server, place):
+    """Wait for the page's kernel: what is run before is dropped, and the page says "idle" at first, too."""
+
+    def connected():
+        kernels = [session["kernel"] for session in server.ask("api/sessions") if session["path"] == place]
+        return any(kernel["connections"] and kernel["execution_state"] == "idle" for kernel in kernels)
+
+    until(connected, f"no kernel for {place}")
+    page.locator(".jp-NotebookPanel:visible .jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
+
+
+def run_up_to_explorer(page, server, place):
+    """Run all cells of the open page, the file `place`; gives the explorer, which is the last output."""
+    _settle(page, server, place)
     choose(page, "Run", "Run All Cells")
     output = page.locator(".jp-NotebookPanel:visible .jp-OutputArea-output")
     explorer = output.locator(".widget-vbox").filter(has=page.locator(".widget-image")).first
-    explorer.or_(page.locator(f".jp-NotebookPanel:visible .jp-OutputArea-output{WRONG}")).first.wait_for()
+    try:
+        explorer.or_(page.locator(f".jp-NotebookPanel:visible .jp-OutputArea-output{WRONG}")).first.wait_for()
+    except TimeoutError as error:
+        raise AssertionError(f"no explorer; the page shows:\n{standing(page)}") from error
     assert complaints(page) == []
     explorer.scroll_into_view_if_needed()
     return explorer

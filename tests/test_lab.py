@@ -1,5 +1,6 @@
 """JupyterLab as `make lab` starts it, used in Chromium: pages open, pair, run, and their explorers move."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -51,7 +52,10 @@ def keep():
 
 
 def test_make_lab_runs_the_command_that_is_tested_here():
-    done = subprocess.run(["make", "--dry-run", "lab"], cwd=ROOT, capture_output=True, text=True, check=True)
+    """Also when these tests were started by make, whose variables change what another make prints."""
+    environment = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL"}}
+    options = {"cwd": ROOT, "env": environment, "capture_output": True, "text": True, "check": True}
+    done = subprocess.run(["make", "--dry-run", "lab"], **options)
     assert done.stdout.splitlines()[-1].strip() == ".venv/bin/python -m lib lab --"
 
 
@@ -133,7 +137,7 @@ def test_a_py_opens_as_a_notebook_and_runs(window, server, keep):
     lab_cases.show(window, server, "notebooks/index.ipynb")
     lab_cases.open_with(window, "01_skeleton_clips.py", "Jupytext Notebook")
     window.locator(".jp-NotebookPanel:visible h1").get_by_text("Skeleton clips").wait_for()
-    explorer = lab_cases.run_up_to_explorer(window)
+    explorer = lab_cases.run_up_to_explorer(window, server, "notebooks/01_skeleton_clips.py")
     keep(explorer, "clips")
     now = lab_cases.picture(explorer)
     for slider in ("frame", "turn (°)"):
@@ -150,8 +154,9 @@ def test_a_py_opens_as_a_notebook_and_runs(window, server, keep):
 
 
 def test_a_clip_of_the_graph_is_picked_and_moves_with_its_neighbours(window, server, keep):
-    lab_cases.show(window, server, "notebooks/05_layer_geometry.ipynb")
-    explorer = lab_cases.run_up_to_explorer(window)
+    place = "notebooks/05_layer_geometry.ipynb"
+    lab_cases.show(window, server, place)
+    explorer = lab_cases.run_up_to_explorer(window, server, place)
     keep(explorer, "graph")
     assert explorer.locator(".lom-dots").bounding_box() == explorer.locator(".widget-image").bounding_box()
     now, players = lab_cases.picture(explorer), explorer.locator(".lom-pose")
@@ -175,8 +180,9 @@ def test_a_clip_of_the_graph_is_picked_and_moves_with_its_neighbours(window, ser
 
 
 def test_the_map_of_a_layer_follows_every_control(window, server, keep):
-    lab_cases.show(window, server, "notebooks/06_gradcam.ipynb")
-    explorer = lab_cases.run_up_to_explorer(window)
+    place = "notebooks/06_gradcam.ipynb"
+    lab_cases.show(window, server, place)
+    explorer = lab_cases.run_up_to_explorer(window, server, place)
     keep(explorer, "gradcam")
     now = lab_cases.picture(explorer)
     lab_cases.slide(explorer, "frame")
