@@ -53,7 +53,7 @@ print(
 #| label: fig-warped-pair
 #| caption: "Two hand heights of one class and the frames that warping pairs; the right hand's y in two aligned clips, metres."
 clips = datasets.load(dataset, limit=num_clips, seed=seed, progress=False).map(transforms.align)
-first, second = (clips[int(i)] for i in np.flatnonzero(clips.labels == clips.labels[0])[:2])
+first, second = (clips[int(i)] for i in np.flatnonzero(clips.labels == np.bincount(clips.labels).argmax())[:2])
 hand = clips.skeleton.joints.index("right_hand")
 heights = [clip.x[:, np.argmax(clip.present), hand, 1] for clip in (first, second)]
 plots.warped_pair(*heights, dtw.path(*heights).pairs, fps=clips.fps, names=("first", "second"), units="m");

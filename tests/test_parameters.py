@@ -2,9 +2,6 @@
 
 import pytest
 
-# Runs
-
-
 # Names
 
 
