@@ -53,7 +53,8 @@ def _output(node, page):
     for mime in PICTURES:
         if mime in data:
             source = escape(page.href(data[mime]["path"]))
-            return f'<a href="{source}"><img src="{source}" alt="{escape(page.picture or "output of the cell")}"></a>'
+            picture = f'<img src="{source}" alt="{escape(page.picture or "output of the cell")}">'
+            return f'<div class="scroll"><a href="{source}">{picture}</a></div>'
     return _printed(page.read(data["text/plain"]), "value")
 
 
