@@ -5,8 +5,9 @@ here shows, saves or closes a figure, changes rcParams, or modifies what it is g
 """
 
 from lib.plots.alignment import alignment, band_sensitivity, warped_pair
-from lib.plots.animation import Animation, pose_animation, pose_animations
+from lib.plots.animation import pose_animation, pose_animations
 from lib.plots.explanation import class_importance, joints_over_time, trust_by_layer
+from lib.plots.film import Animation
 from lib.plots.geometry import neighbors_by_layer, smoothness_by_class, smoothness_by_layer
 from lib.plots.graph import graph_embedding, graph_layers
 from lib.plots.layout import spectral_layout

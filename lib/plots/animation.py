@@ -1,10 +1,4 @@
-"""Moving skeletons for a web page, made of one SVG and a few lines of CSS: no network, no library.
-
-All frames are drawn beside each other on a film, and a CSS animation moves the film behind a window of one frame.
-Playing, pausing, looping and standing still for readers who prefer reduced motion therefore need no script; the script
-only adds a slider, where a page lets scripts run. Nothing has an id, so any number of players, equal ones too, share a
-page, and the same clip always gives the same text.
-"""
+"""Moving skeletons for a web page: lines drawn as SVG on a film. The same clip always gives the same text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +7,7 @@ from html import escape
 import numpy as np
 from jaxtyping import Num
 
+from lib.plots.film import Animation, animation, player
 from lib.plots.view import as_clip, bone_sides, head_joint, per_joint, project, visible
 from lib.skeletons import Skeleton
 
@@ -20,64 +15,6 @@ HEIGHT, WIDEST = 480, 720  # of the window, in half pixels: coordinates are whol
 _MARGIN = 30
 _LEVELS = 5  # steps of importance on each side of 0
 _HEAD = 99  # not a step: the head where no importance is shown
-
-# Hues between those that suit white and those that suit black pages: at least 3 : 1 against either.
-_STYLE = """<style>
-.lom-poses{display:flex;flex-wrap:wrap;gap:1em}
-.lom-pose{display:inline-block;margin:0;width:100%;font:13px/1.4 system-ui,sans-serif;color:inherit}
-.lom-pose figcaption{margin:0 0 4px}
-.lom-pose svg{display:block;width:100%;overflow:hidden}
-.lom-pose path{fill:none;stroke:#8a8a8a;stroke-width:8;stroke-linecap:round;stroke-linejoin:round}
-.lom-pose .l{stroke:#2f8fd8;color:#2f8fd8}.lom-pose .r{stroke:#e5701a;color:#e5701a}
-.lom-pose .q path{stroke-dasharray:9 12;opacity:.8}.lom-pose .q .d{stroke-dasharray:none}
-.lom-pose .d{stroke-width:13}.lom-pose .h{stroke-width:38}.lom-pose .p{stroke:#d6247c}.lom-pose .n{stroke:#1b9e77}
-.lom-pose .w path:not(.d){opacity:.55}
-.lom-pose text{font-size:24px;fill:currentColor}
-.lom-film{animation:lom-film 1s steps(1) infinite}
-@keyframes lom-film{to{transform:translateX(var(--lom-far))}}
-.lom-bar{display:flex;gap:8px;align-items:center;margin-top:2px}
-.lom-bar input[type=range]{flex:1;min-width:0;accent-color:#2f8fd8}
-.lom-bar label{position:relative;cursor:pointer}
-.lom-bar label input{position:absolute;opacity:0;inset:0;margin:0;width:100%;height:100%;cursor:pointer}
-.lom-bar span{display:inline-block;min-width:3.6em;padding:1px 8px;text-align:center;
-border:1px solid #8a8a8a;border-radius:5px}
-.lom-bar :focus-visible+span{outline:2px solid #2f8fd8;outline-offset:2px}
-.lom-bar span::after{content:"Pause"}.lom-bar :checked+span::after{content:"Play"}
-.lom-pose:has(:checked) .lom-film{animation-play-state:paused!important}
-@media(prefers-reduced-motion:reduce){.lom-film{animation-play-state:paused!important}
-.lom-pose:has(:checked) .lom-film{animation-play-state:running!important}
-.lom-bar span::after{content:"Play"}.lom-bar :checked+span::after{content:"Pause"}}
-</style>"""
-
-_SCRIPT = """<script>
-document.querySelectorAll(".lom-pose:not([data-on])").forEach(f=>{
-const g=f.querySelector(".lom-film"),r=f.querySelector("[type=range]"),c=f.querySelector("[type=checkbox]");
-f.dataset.on="";if(!r||!g.getAnimations)return;
-const n=+r.max+1,d=1e3*parseFloat(g.style.animationDuration),still=matchMedia("(prefers-reduced-motion:reduce)"),
-a=()=>g.getAnimations()[0];r.hidden=false;
-r.oninput=()=>{c.checked=!still.matches;const m=a();if(m)m.currentTime=(+r.value+.5)*d/n};
-const h=setInterval(()=>{if(!f.isConnected)return clearInterval(h);
-const m=a();if(m&&c.checked===still.matches)r.value=Math.floor(m.currentTime%d/d*n)},d/n)});
-</script>"""
-
-
-@dataclass(frozen=True)
-class Animation:
-    """A player as HTML text; Jupyter shows it, and ``str()`` gives the text."""
-
-    html: str
-    num_frames: int
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def __str__(self) -> str:
-        """Return the HTML."""
-        return self.html
-
-    def __repr__(self) -> str:
-        """Summarise; the text itself is long."""
-        return f"Animation({self.num_frames} frames, {len(self.html) / 1000:.0f} kB of HTML)"
 
 
 def pose_animation(
@@ -112,8 +49,7 @@ def pose_animation(
     """
     view = {"azimuth": azimuth, "elevation": elevation, "y_down": y_down}
     reel = _reel(x, skeleton, fps, importance, max_frames, view)
-    player = _player(reel, skeleton, title, largest, _box([reel]))
-    return Animation(f"{_STYLE}\n{player}\n{_SCRIPT}", len(reel.times))
+    return animation([_player(reel, skeleton, title, largest, _box([reel]))], len(reel.times))
 
 
 def pose_animations(
@@ -139,9 +75,8 @@ def pose_animations(
     view = {"azimuth": azimuth, "elevation": elevation, "y_down": y_down}
     reels = [_reel(x, skeleton, fps, imp, max_frames, view) for x, imp in zip(clips, importances, strict=True)]
     box = _box(reels)
-    players = "\n".join(_player(r, skeleton, title, largest, box) for r, title in zip(reels, titles, strict=True))
-    html = f'{_STYLE}\n<div class="lom-poses">\n{players}\n</div>\n{_SCRIPT}'
-    return Animation(html, max(len(reel.times) for reel in reels))
+    players = [_player(r, skeleton, title, largest, box) for r, title in zip(reels, titles, strict=True)]
+    return animation(players, max(len(reel.times) for reel in reels))
 
 
 @dataclass(frozen=True)
@@ -209,22 +144,15 @@ def _player(
         )
         clock = f'<text x="8" y="{height - 8}">{reel.times[i]:.2f} s</text>'
         film.append(f'<g class="f" transform="translate({i * width})">{people}{clock}</g>')
-    duration = max(reel.seconds, 0.1)
-    motion = f"--lom-far:{-width * count}px;animation-duration:{duration:.3f}s;animation-timing-function:steps({count})"
-    name = escape(f"{title or 'skeleton'}: moving figure, {count} frames, {duration:.2f} seconds", quote=True)
     sides = ' <small>(<b class="l">left</b> <b class="r">right</b>)</small>' if skeleton.left_right else ""
-    ground = f'<path d="M0 {height - _MARGIN - 30}h{width}" style="stroke-width:2;opacity:.5"/>'
-    bar = (
-        '<div class="lom-bar"><label><input type="checkbox" aria-label="pause or play"><span></span></label>'
-        f'<input type="range" min="0" max="{count - 1}" value="0" aria-label="frame" hidden></div>'
-        if count > 1
-        else ""
-    )
-    return (
-        f'<figure class="lom-pose" style="max-width:{width // 2}px">\n'
-        f"<figcaption>{escape(title)}{sides}</figcaption>\n"
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{name}">{ground}\n'
-        f'<g class="lom-film" style="{motion}">\n' + "\n".join(film) + f"\n</g></svg>\n{bar}</figure>"
+    return player(
+        "\n".join(film),
+        (width, height),
+        count,
+        max(reel.seconds, 0.1),
+        title=f"{escape(title)}{sides}",
+        label=f"{title or 'skeleton'}: moving figure",
+        behind=f'<path d="M0 {height - _MARGIN - 30}h{width}" style="stroke-width:2;opacity:.5"/>',
     )
 
 
