@@ -89,6 +89,24 @@ def share_rows():
     return shares.assign(low=shares["mean"] - 0.05, high=shares["mean"] + 0.05)
 
 
+def small_pyramid():
+    """Two ways from a class to one kernel, the one by way of kernel 3 stronger."""
+    from lib.pyramids import Edge, Node, Pyramid
+
+    nodes = (Node("head", 1, 0), Node("two", 3, 1), Node("two", 0, 1), Node("one", 5, 2))
+    edges = (Edge(0, 1, 2.0, 0.9), Edge(0, 2, 0.5, 0.3), Edge(1, 3, 1.0, 0.8), Edge(2, 3, 1.0, 1.0))
+    rest = {"class_index": 1, "logit": 2.5, "depth": 2, "threshold": 0.3, "rule": "signed", "shortcuts": True}
+    sizes = {"head": 3, "two": 4, "one": 6}
+    return Pyramid(**rest, top=None, layer_sizes=sizes, nodes=nodes, edges=edges)
+
+
+def ablation_rows():
+    shares = pd.DataFrame({"share": [0.1, 0.2] * 2, "method": ["signed"] * 2 + ["random"] * 2})
+    return shares.assign(mean=[1.0, 2.0, 0.1, 0.2]).assign(
+        low=lambda t: t["mean"] - 0.1, high=lambda t: t["mean"] + 0.1
+    )
+
+
 def ax_calls(rng, skeleton):
     """Name -> (positional arguments, keywords) for every function with one axes."""
     path = np.array([[0, 0], [1, 1], [2, 1], [3, 2]])
@@ -116,6 +134,8 @@ def ax_calls(rng, skeleton):
             (gain_rows(),),
             {"published": {"stf": 2.6}, "per_seed": pd.DataFrame({"stf": [1.0, 3.0], "modules": 0.1})},
         ),
+        "pyramid": ((small_pyramid(),), {"class_name": "sit_down", "num_shown": 1}),
+        "ablation": ((ablation_rows(),), {}),
         "by_share": ((share_rows(), ["msg3d", "stf"]), {}),
         "growth": ((times,), {"x": "N", "value": "seconds_per_pair", "series": "library"}),
     }

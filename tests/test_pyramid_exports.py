@@ -1,6 +1,7 @@
 """A pyramid as plain data and as a graph of networkx."""
 
 import json
+import math
 
 import pytest
 from pyramid_cases import clip, tiny
@@ -81,3 +82,14 @@ def test_data_that_is_no_pyramid_is_refused(pyramid, change, message):
     change(data)
     with pytest.raises(ValueError, match=message):
         Pyramid.from_dict(data)
+
+
+def test_strengths_add_up_along_all_ways(pyramid):
+    import networkx
+
+    graph, start = pyramid.to_networkx(), pyramid.nodes[0][:2]
+    total = {node: sum(graph.edges[edge]["score"] for edge in graph.out_edges(node)) for node in graph}
+    for node, strength in zip(pyramid.nodes, pyramid.strengths(), strict=True):
+        ways = networkx.all_simple_edge_paths(graph, start, node[:2])
+        shares = (math.prod(graph.edges[edge]["score"] / total[edge[0]] for edge in way) for way in ways)
+        assert strength == pytest.approx(1.0 if node.level == 0 else sum(shares))

@@ -10,6 +10,7 @@ from lib.plots.explanation import class_importance, joints_over_time, trust_by_l
 from lib.plots.film import Animation
 from lib.plots.geometry import neighbors_by_layer, smoothness_by_class, smoothness_by_layer
 from lib.plots.graph import graph_embedding, graph_layers
+from lib.plots.kernels import ablation, pyramid
 from lib.plots.layout import spectral_layout
 from lib.plots.skeleton import pose, pose_strip
 from lib.plots.speed import growth, speed
@@ -18,10 +19,12 @@ from lib.plots.style import class_style, styled
 from lib.plots.summary import class_counts, clip_lengths
 from lib.plots.training import confusion, learning_curves, reliability
 from lib.plots.trajectories import joint_trajectories
+from lib.plots.tubes import tube_animation, tube_strip
 from lib.plots.view import project
 
 __all__ = [
     "Animation",
+    "ablation",
     "alignment",
     "band_sensitivity",
     "by_share",
@@ -43,6 +46,7 @@ __all__ = [
     "pose_animations",
     "pose_strip",
     "project",
+    "pyramid",
     "reliability",
     "smoothness_by_class",
     "smoothness_by_layer",
@@ -50,5 +54,7 @@ __all__ = [
     "speed",
     "styled",
     "trust_by_layer",
+    "tube_animation",
+    "tube_strip",
     "warped_pair",
 ]

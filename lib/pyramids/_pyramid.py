@@ -55,7 +55,7 @@ class Pyramid:
     depth, threshold, rule, shortcuts, top
         As asked for.
     layer_sizes
-        Kernels of every layer that the nodes name, chosen or not.
+        Kernels of every layer that the nodes name, chosen or not; later layers first.
     """
 
     class_index: int
@@ -74,6 +74,24 @@ class Pyramid:
         if layer not in self.layer_sizes:
             raise ValueError(f"no layer {layer!r} in this pyramid; it has {list(self.layer_sizes)}")
         return sorted(node.kernel for node in self.nodes if node.layer == layer)
+
+    def strengths(self) -> list[float]:
+        """Share of the class that reaches each of `nodes`, along all ways to it.
+
+        The class's own kernel has 1 (shared alike, where there are several), and every kernel hands on what it has to
+        its children, in proportion to their scores; so the last kernels of all ways have 1 together.
+        """
+        first = [node.level == 0 for node in self.nodes]
+        strength = [is_first / max(1, sum(first)) for is_first in first]
+        below: dict[int, list[Edge]] = {}
+        for edge in self.edges:
+            below.setdefault(edge.parent, []).append(edge)
+        later_first = {layer: place for place, layer in enumerate(self.layer_sizes)}
+        for parent in sorted(below, key=lambda index: later_first[self.nodes[index].layer]):
+            total = sum(edge.score for edge in below[parent])
+            for edge in below[parent]:
+                strength[edge.child] += strength[parent] * (edge.score / total if total else 1 / len(below[parent]))
+        return strength
 
     def to_dict(self) -> dict:
         """Give the pyramid as dicts, lists, numbers and strings, for ``json.dump``; `from_dict` reads it."""
