@@ -14,13 +14,16 @@ class Layer:
     Attributes
     ----------
     name
-        Of the module that ran it; a second one in the same module gets ``:2`` and so on.
+        Of the module that ran it, in ``model.named_modules()``; a second one in the same module gets ``:2`` and so on.
+        In networks on skeletons, of the module that has the weights, and ``:0`` and so on for its partitions, scales or
+        dilations.
     weight
         (C', C / groups, ...) kernels; of a transposed convolution (C, C' / groups, ...).
     groups, transposed
         As of a convolution; 1 and False for a matrix.
     sums
-        (C, ...) mean over all places of the output of the input value that each tap of a kernel meets there, float64.
+        (C, ...) mean over all places of the output of the input value that each tap of a kernel meets there, float64;
+        in a graph convolution of what a joint gathers from its neighbours.
     means
         (C,) mean of the input's channels, float64.
     inputs
@@ -59,11 +62,16 @@ class Layer:
 
 @dataclass(frozen=True)
 class Trace:
-    """Layers in the order in which they ran, the logits (classes,), and for each logit the kernels behind it."""
+    """Layers in the order in which they ran, the logits (classes,), and for each logit the kernels behind it.
+
+    `maps` holds what the kernels that were asked for give everywhere, (N, ...): before normalisation, with the bias; of
+    a graph convolution in windows, where every frame of a window has its own, their mean.
+    """
 
     layers: tuple[Layer, ...]
     logits: torch.Tensor
     outputs: tuple[Share, ...]
+    maps: dict[tuple[str, int], torch.Tensor] = field(default_factory=dict, repr=False)
 
 
 def meetings(given, axis: int, x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:

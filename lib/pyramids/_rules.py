@@ -54,6 +54,8 @@ def rule_for(name: str, func) -> Callable | None:
         return reduced
     if name in ("mm", "bmm", "addmm", "baddbmm"):
         return multiplied
+    if name in ("index_add", "index_copy"):
+        return placed
     if SPATIAL.search(name):
         return pooled
     if name in PLACEWISE or torch.Tag.pointwise in func.tags:
@@ -146,6 +148,12 @@ def reduced(tracer, given: Arguments, out: torch.Tensor) -> torch.Tensor:
         for axis in axes:
             labels = labels.select(axis, 0)
     return labels.expand(out.shape)
+
+
+def placed(tracer, given: Arguments, out: torch.Tensor) -> torch.Tensor:
+    """Slices added or copied to those of another tensor; which of them goes where is not told apart."""
+    source = merged(tracer.labels_of(given["source"]), [given["dim"]], tracer.sources)
+    return joined([tracer.labels_of(given["self"]), source], out.shape, tracer.sources)
 
 
 def multiplied(tracer, given: Arguments, out: torch.Tensor) -> torch.Tensor:

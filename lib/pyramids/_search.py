@@ -3,7 +3,9 @@
 import torch
 from torch import nn
 
+from lib.clips import Batch
 from lib.pyramids import _contributions
+from lib.pyramids._clips import prepared
 from lib.pyramids._layers import Layer, Trace
 from lib.pyramids._pyramid import Edge, Node, Pyramid
 from lib.pyramids._trace import trace
@@ -14,7 +16,7 @@ Key = tuple[int, int]  # layer, kernel
 
 def class_feature_pyramid(
     model: nn.Module,
-    clip: torch.Tensor,
+    clip: torch.Tensor | Batch,
     class_index: int,
     depth: int = 3,
     *,
@@ -28,10 +30,11 @@ def class_feature_pyramid(
     Parameters
     ----------
     model
-        Any module with 3D convolutions that gives logits (1, classes); its layers are found by `trace`. Used where it
-        is, in evaluation mode; modes and weights are afterwards what they were.
+        Any module with 3D convolutions that gives logits (1, classes), or a network on skeletons (`models.build`); its
+        layers are found by `trace`. Used where it is, in evaluation mode; modes and weights are afterwards what they
+        were.
     clip
-        (1, C, T, H, W) or (C, T, H, W), finite.
+        (1, C, T, H, W) or (C, T, H, W), finite; for a network on skeletons a batch of one clip, ``clips.batch([0])``.
     class_index
         The class that is explained.
     depth
@@ -70,8 +73,8 @@ def class_feature_pyramid(
     no children. Under ``"signed"`` what a sum gives is split among the kernels behind it in the shares that `trace`
     measures.
     """
-    _check(model, clip, class_index, depth, threshold, rule, top)
-    found = _traced(model, clip[None] if clip.ndim == 4 else clip)
+    _check(class_index, depth, threshold, rule, top)
+    found = _traced(model, prepared(model, clip))
     if class_index >= len(found.logits):
         raise ValueError(f"class_index={class_index}, needed 0..{len(found.logits) - 1}: so many classes has the model")
 
@@ -103,11 +106,10 @@ def class_feature_pyramid(
     )
 
 
-def _traced(model: nn.Module, clip: torch.Tensor) -> Trace:
-    """Trace a clip; a network without 3D convolutions, or for other clips, is refused."""
-    weights = next(model.parameters(), None)
-    if weights is not None:
-        clip = clip.to(weights.device, weights.dtype if weights.is_floating_point() else None)
+def _traced(model: nn.Module, clip: torch.Tensor | Batch) -> Trace:
+    """Trace a clip; a network on video without 3D convolutions, or for other clips, is refused."""
+    if isinstance(clip, Batch):
+        return trace(model, clip)
     try:
         found = trace(model, clip)
     except (RuntimeError, IndexError, TypeError) as error:
@@ -164,11 +166,7 @@ def _behind(found: Trace, layer: Layer, channel: int, shortcuts: bool) -> dict[K
     return {key: share for key, share in sources.items() if found.layers[key[0]].level == longest}
 
 
-def _check(model, clip, class_index, depth, threshold, rule, top) -> None:
-    if clip.ndim not in (4, 5) or (clip.ndim == 5 and len(clip) != 1) or 0 in clip.shape:
-        raise ValueError(f"clip has shape {tuple(clip.shape)}, needed one clip, (1, C, T, H, W) or (C, T, H, W)")
-    if not clip.is_floating_point() or not bool(torch.isfinite(clip).all()):
-        raise ValueError(f"clip: {clip.dtype} values, needed finite floating point ones")
+def _check(class_index, depth, threshold, rule, top) -> None:
     if class_index < 0:
         raise ValueError(f"class_index={class_index}; needed at least 0")
     if depth < 1:
