@@ -18,6 +18,9 @@ def main(arguments: list[str] | None = None) -> int:
     except execution.PageFailed as error:
         print(commands.failure(error), file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt as error:
         print("\nstopped", *getattr(error, "__notes__", []), sep="\n", file=sys.stderr)
         return 130

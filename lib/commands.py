@@ -18,7 +18,7 @@ LIMIT = 600  # seconds that the book with its default parameters may take on two
 def run(options) -> int:
     """Execute one page and print its tables and files."""
     progress = None if options.quiet else pages.find(options.page).stem
-    item = runs.run(options.page, dict(options.parameters), out=options.out, progress=progress)
+    item = runs.run(options.page, _given(options), out=options.out, progress=progress)
     report = [reports.html(item)] if options.html else []
     _show_run(item, report)
     _record(options.record, [item])
@@ -36,7 +36,7 @@ def sweep(options) -> int:
         points = sweeps.sweep(
             page,
             grid,
-            dict(options.parameters),
+            _given(options),
             out=options.out,
             jobs=options.jobs,
             client=client,
@@ -52,8 +52,9 @@ def sweep(options) -> int:
                 finished.append((point, outcome))
                 shown = reports.html(outcome) if options.html else outcome.folder.name
                 tqdm.write(f"{name}: {shorten(shown) if options.html else shown}")
-    for name in sorted({name for _, item in finished for name in item.tables}):
-        parts = [item.tables[name].assign(**point) for point, item in finished if name in item.tables]
+    saved = [(point, item.tables) for point, item in finished]
+    for name in sorted({name for _, each in saved for name in each}):
+        parts = [each[name].assign(**point) for point, each in saved if name in each]
         _show_table(name, pd.concat(parts, ignore_index=True))
     _record(options.record, [item for _, item in finished])
     print(f"\n{len(finished)} points finished, {failures} failed")
@@ -73,9 +74,19 @@ def results(options) -> int:
     if not options.filters:
         counts = [(name, len(frame)) for name, frame in runs.studies().items()]
         _show_table("studies in data/results", pd.DataFrame(counts, columns=["study", "rows"]))
-    frame = tables.keep(tables.listing(items), options.filters).dropna(axis="columns", how="all")
-    _show_table("runs, newest last", tables.pick(frame, options.columns).tail(options.last))
+    frame = tables.listing(items)
+    if len(frame):
+        frame = tables.pick(tables.keep(frame, options.filters), options.columns)
+    frame = frame if options.columns else frame.dropna(axis="columns", how="all")
+    _show_table("runs, newest last", frame.tail(options.last))
     return 0
+
+
+def _given(options) -> dict[str, str]:
+    given = dict(options.parameters)
+    if len(given) < len(options.parameters):
+        raise pages.PageError(f"a parameter is given twice: {' '.join(name for name, _ in options.parameters)}")
+    return given
 
 
 def _results_of_study(options) -> None:

@@ -17,7 +17,7 @@ ABSOLUTE_PATH = re.compile(
     r"(?:(?<![\w+/.])/(?:home|root|Users|tmp|var|usr|opt|mnt|srv|private)/|file:///|\b[A-Z]:\\+Users\b)[^\s'\"<>]*"
 )
 OBJECT_ADDRESS = re.compile(r"<[^<>\n]+ at 0x[0-9a-f]{6,}[^<>\n]*>")
-PROGRESS_BAR = re.compile(r"^[^\n]*(?:\d+%\|.*\||\d(?:it/s|s/it)|, +\?\w+/s)[^\n]*\n?", re.MULTILINE)
+PROGRESS_BAR = re.compile(r"^[^\n]*(?:(?<!\d)\d+%\|.*\||\d(?:it/s|s/it)|, +\?\w+/s)[^\n]*\n?", re.MULTILINE)
 
 # A kernel that nobody watches in a browser draws tqdm's bars as text, which a shell can show while a cell runs.
 TEXT_BARS = "import sys, tqdm.std; sys.modules['tqdm.notebook'] = tqdm.std"

@@ -42,7 +42,7 @@ class Entry(NamedTuple):
 def entry(page: Path) -> Entry:
     """Read a page's title, first question and time from its first cell."""
     notebook = pages.read(page)
-    text = notebook.cells[0].source
+    text = notebook.cells[0].source if notebook.cells else ""
     title = re.search(r"^# (.+)$", text, flags=re.MULTILINE)
     time = re.search(r"\*\*Time:\*\* ([^·\n]+)", text)
     if not title or not time:

@@ -55,8 +55,8 @@ def find(name: str | Path) -> Path:
     stems = {page.stem: page for page in found()}
     if name in stems:
         return stems[name]
-    number = int(name) if name.isdecimal() else None
-    matches = [stem for stem in stems if stem.startswith(name) or int(stem.partition("_")[0]) == number]
+    number = name.lstrip("0") if name.isdecimal() else None
+    matches = [stem for stem in stems if stem.startswith(name) or stem.partition("_")[0].lstrip("0") == number]
     if len(matches) == 1:
         return stems[matches[0]]
     problem = f"pages {', '.join(matches)} match" if matches else "no page matches"

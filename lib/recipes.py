@@ -163,8 +163,10 @@ def unchanged(rows: pd.DataFrame, among: Mapping[str, Recipe] = RECIPES) -> pd.D
         wanted = {name: value for name, value in described(recipe).items() if name != "device"}
         same = [part[name].eq(value) for name, value in wanted.items()]
         same += [part[name].isna() for name in ("protocol", "stream") if name in part]
-        weights = {name: getattr(recipe.train.focus, name) for name in TERMS if name in part}
-        same += [part[name].isin([0.0, weight]) for name, weight in weights.items()]
+        for name in TERMS:
+            if name in part:
+                weights = {step: getattr(focus_step(recipe, step).train.focus, name) for step in set(part["step"])}
+                same.append(part[name].eq(part["step"].map(weights)))
         kept.append(part[np.logical_and.reduce(same)])
     return pd.concat(kept) if kept else rows.iloc[:0]
 

@@ -26,6 +26,7 @@ import pandas as pd
 from lib import execution, pages, paths
 
 RECORD = "run.json"
+_RECORDED = {"page": str, "status": str, "started": str, "parameters": dict}
 
 
 class Run(NamedTuple):
@@ -66,6 +67,8 @@ def save_table(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """
     if not re.fullmatch(r"[\w-]+", name):
         raise ValueError(f"table name {name!r} becomes a file name: use letters, digits, '-' and '_' only")
+    if not len(frame.columns):
+        raise ValueError(f"table {name!r} has no columns: there is nothing to save")
     text = frame.to_csv(index=any(level is not None for level in frame.index.names))
     execution.write_whole(output_dir() / f"{name}.csv", text)
     return frame
@@ -166,9 +169,10 @@ def recorded(out: Path | None = None) -> list[Run]:
     for path in (out or folder_of_runs()).glob(f"*/{RECORD}"):
         try:
             item = Run(path.parent, json.loads(path.read_text(encoding="utf-8")))
-            item.record["started"], item.record["parameters"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            warnings.warn(f"{path} is no record of a run ({error!r}); left out", RuntimeWarning, stacklevel=2)
+            if wrong := [name for name, kind in _RECORDED.items() if not isinstance(item.record.get(name), kind)]:
+                raise ValueError(f"missing or of the wrong type: {', '.join(wrong)}")
+        except (OSError, ValueError, AttributeError) as error:
+            warnings.warn(f"{path} is no record of a run ({error}); left out", RuntimeWarning, stacklevel=2)
             continue
         if item.record.get("status") == "running" and _has_gone(item.record):
             item.record["status"] = "lost"
@@ -223,10 +227,11 @@ def _name(page: Path, key: dict) -> str:
 
 def new_folder(out: Path, name: str) -> Path:
     """Make and return a folder called `name` in `out`, with a number after it where that is taken."""
+    out.mkdir(parents=True, exist_ok=True)
     folder = out / name
     for number in itertools.count(2):
         try:
-            folder.mkdir(parents=True)
+            folder.mkdir()
             break
         except FileExistsError:
             folder = out / f"{name}-{number}"
@@ -239,7 +244,7 @@ def _has_gone(record: Mapping[str, object]) -> bool:
         return False
     try:
         os.kill(record["process"], 0)  # signal 0 only asks
-    except ProcessLookupError:
+    except (ProcessLookupError, KeyError, TypeError):
         return True
     except PermissionError:
         pass

@@ -40,7 +40,7 @@ def record(study: str, finished: Sequence[Run]) -> Path:
             name: item.record[name] for name in ("commit", "dirty", "lib", "torch", "numpy", "platform", "started")
         }
         part = item.tables[study]
-        clash = [n for n in parameters if n in part and parameters[n] and (part[n].astype(str) != parameters[n]).any()]
+        clash = [n for n in parameters if n in part and parameters[n] and not _may_be(part[n], parameters[n])]
         if clash:
             raise pages.PageError(
                 f"table {study!r} has columns {clash} that are not the page's parameters; rename them"
@@ -56,6 +56,8 @@ def record(study: str, finished: Sequence[Run]) -> Path:
     with FileLock(path.with_name(f".{study}.lock")):  # two sweeps may end at once
         if path.exists():
             old = runs.read_study(path)
+            if "run" not in old:
+                raise pages.PageError(f"{path.name} was not recorded from runs (no column 'run'); choose another name")
             fresh = pd.concat([old[~old["run"].isin(fresh["run"])], fresh], ignore_index=True)
         execution.write_whole(path, fresh.to_csv(index=False))
     return path
@@ -86,11 +88,19 @@ def keep(frame: pd.DataFrame, filters: Iterable[str]) -> pd.DataFrame:
         column, sign, value = text.partition("=")
         if not sign or column not in frame:
             raise pages.PageError(f"filter {text!r} is not column=value; columns: {', '.join(map(str, frame.columns))}")
-        values = frame[column]
-        numbers = pd.to_numeric(values, errors="coerce")
-        wanted = pd.to_numeric(pd.Series([value]), errors="coerce")[0]
-        frame = frame[(values.astype(str) == value) | (numbers.notna() & (numbers == wanted))]
+        frame = frame[_equals(frame[column], value)]
     return frame
+
+
+def _may_be(values: pd.Series, text: str) -> bool:
+    return bool((_equals(values, text) | values.isna()).all())
+
+
+def _equals(values: pd.Series, text: str) -> pd.Series:
+    """Where values are what a text says; numbers compare as numbers."""
+    numbers = pd.to_numeric(values, errors="coerce")
+    wanted = pd.to_numeric(pd.Series([text]), errors="coerce")[0]
+    return (values.astype(str) == text) | (numbers.notna() & (numbers == wanted))
 
 
 def find(items: Sequence[Run], text: str) -> Run:

@@ -95,10 +95,13 @@ def test_a_stopped_focus_training_goes_on_bit_for_bit(little, monkeypatch):
 
 def test_studies_keep_to_the_recipes():
     recipe = recipes.get("utd_mhad", recipes.FOCUS_RECIPES)
-    row = {"dataset": "utd_mhad", "seed": 0, "protocol": np.nan, "exploration": 0.0} | recipes.described(recipe)
+    row = {"dataset": "utd_mhad", "seed": 0, "protocol": np.nan, "step": "msg3d", "exploration": 0.0}
+    row |= recipes.described(recipe)
     weight = recipe.train.focus.exploration
-    others = [{"width": 1.0}, {"protocol": "selection"}, {"exploration": 7.0}, {"dataset": "synthetic"}, {"epochs": 3}]
-    rows = pd.DataFrame([row, row | {"seed": 1, "exploration": weight}, *(row | change for change in others)])
+    others = [{"width": 1.0}, {"protocol": "selection"}, {"dataset": "synthetic"}, {"epochs": 3}, {"step": "stf"}]
+    others += [{"exploration": 7.0}, {"exploration": weight}]  # weights of another step
+    with_term = row | {"seed": 1, "step": "exploration", "exploration": weight}
+    rows = pd.DataFrame([row, with_term, *(row | change for change in others)])
     assert recipes.unchanged(rows, recipes.FOCUS_RECIPES)["seed"].tolist() == [0, 1]
     assert list(recipes.unchanged(rows[rows["dataset"] == "synthetic"], recipes.FOCUS_RECIPES).columns) == list(rows)
 

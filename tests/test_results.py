@@ -77,6 +77,18 @@ def test_a_column_that_hides_a_parameter_is_refused(tmp_path, monkeypatch):
     pd.DataFrame({"k": [7]}).to_csv(item.folder / "scores.csv", index=False)
     with pytest.raises(pages.PageError, match=r"columns \['k'\] that are not the page's parameters"):
         tables.record("scores", [item])
+    pd.DataFrame({"k": [5, None]}).to_csv(item.folder / "scores.csv", index=False)  # 5.0 and a gap
+    assert len(pd.read_csv(tables.record("scores", [item]))) == 2
+
+
+def test_a_table_that_no_run_has_written_is_not_added_to(tmp_path, monkeypatch):
+    from lib import pages, paths, runs, tables
+
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    (tmp_path / "scores.csv").write_text("peer,seconds\nours,1\n")
+    with pytest.raises(pages.PageError, match="scores.csv was not recorded from runs"):
+        tables.record("scores", [finished(runs, tmp_path, 0, 0.1)])
+    assert (tmp_path / "scores.csv").read_text() == "peer,seconds\nours,1\n"
 
 
 def test_a_table_that_the_page_did_not_save_cannot_be_recorded(tmp_path, monkeypatch):
@@ -167,6 +179,8 @@ def test_results_show_the_columns_asked_for(tmp_path, capsys):
     assert re.search(r"newest last\n +id +k\n07_probe-0aa +5\n$", capsys.readouterr().out)
     assert main(["results", "--out", str(tmp_path), "--columns", "id,kk"]) == 2
     assert "no column kk; columns: id, page, status" in capsys.readouterr().err
+    assert main(["results", "--out", str(tmp_path / "none"), "seed=1"]) == 0
+    assert "newest last\n  none" in capsys.readouterr().out
 
 
 def test_runs_of_a_study_are_compared(tmp_path, monkeypatch, capsys):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import signal
 import subprocess
@@ -190,7 +191,13 @@ def test_a_file_is_whole_or_not_there(tmp_path, monkeypatch):
 # Records
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"started": 1}'])
+RECORD = {"page": "07_probe", "status": "running", "started": "2026", "parameters": {}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", *(json.dumps(RECORD | change) for change in ({"started": 1}, {"parameters": []}, {"page": None}))],
+)
 def test_a_foreign_record_among_the_runs_is_named_and_left_out(write_page, tmp_path, content):
     from lib import runs
 
@@ -200,6 +207,38 @@ def test_a_foreign_record_among_the_runs_is_named_and_left_out(write_page, tmp_p
     (other / "run.json").write_text(content)
     with pytest.warns(RuntimeWarning, match="other/run.json is no record of a run"):
         assert [item.folder for item in runs.recorded()] == [own.folder]
+
+
+def test_a_running_record_without_its_process_is_lost(tmp_path):
+    from lib import runs
+
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "run.json").write_text(json.dumps(RECORD | {"host": platform.node()}))
+    assert [item.record["status"] for item in runs.recorded(tmp_path)] == ["lost"]
+
+
+def test_a_folder_that_cannot_be_made_ends_the_command_with_a_message(write_page, tmp_path, capsys):
+    from lib.__main__ import main
+
+    page, nowhere = write_page(TINY), tmp_path / "gone"
+    nowhere.symlink_to(tmp_path / "missing" / "missing")
+    for out in (nowhere, page):
+        assert main(["run", str(page), "--out", str(out), "-q"]) == 2
+        assert capsys.readouterr().err.startswith("error: [Errno")
+
+
+def test_a_parameter_given_twice_is_refused(write_page, capsys):
+    from lib.__main__ import main
+
+    assert main(["run", str(write_page(TINY)), "-p", "count", "1", "-p", "count", "2"]) == 2
+    assert "a parameter is given twice: count count" in capsys.readouterr().err
+
+
+def test_a_table_without_columns_is_refused():
+    from lib import runs
+
+    with pytest.raises(ValueError, match="table 'empty' has no columns"):
+        runs.save_table("empty", pd.DataFrame())
 
 
 # Several tables, and HTML

@@ -71,12 +71,11 @@ def test_a_grid_without_values_or_with_a_name_twice_is_refused(write_page, capsy
     assert "needed NAME=A,B,C, each name once" in capsys.readouterr().err
 
 
-def test_a_point_that_is_there_twice_is_run_once(write_page, tmp_path):
-    from lib import sweeps
+def test_a_point_that_is_there_twice_is_refused(write_page):
+    from lib import pages, sweeps
 
-    outcomes = [run.folder for _, run in sweeps.sweep(write_page(TINY), {"count": ["1", "01"]})]
-    assert outcomes == [outcomes[0]] * 2
-    assert len(list((tmp_path / "build" / "runs").iterdir())) == 1
+    with pytest.raises(pages.PageError, match="the grid has a point twice: count=1 and count=01"):
+        list(sweeps.sweep(write_page(TINY), {"count": ["1", "2", "01"]}))
 
 
 # Side by side
@@ -134,6 +133,14 @@ def test_a_run_gets_its_share_of_the_cores_or_less_where_it_was_told_so(monkeypa
 
     monkeypatch.setenv("OMP_NUM_THREADS", given)
     assert _process.limits(max(1, cores // jobs))["OMP_NUM_THREADS"] == str(threads)
+
+
+def test_what_a_page_and_its_programs_print_is_no_answer(write_page):
+    from lib import sweeps
+
+    talk = "\n# %%\nimport os, subprocess\n\nos.write(1, b'hello\\n')\nsubprocess.run(['echo', 'hello'])\n"
+    outcomes = list(sweeps.sweep(write_page(TINY + talk), {"count": ["1", "2"]}, jobs=2))
+    assert [outcome.record["status"] for _, outcome in outcomes] == ["finished"] * 2
 
 
 def test_a_failure_and_a_death_side_by_side_are_outcomes(write_page):

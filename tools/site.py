@@ -34,6 +34,8 @@ def build(theme: str = "auto", root: Path = ROOT) -> str:
     output = root / "_build"
     for stale in (output / "site", output / "html"):  # MyST would publish what earlier builds left there
         shutil.rmtree(stale, ignore_errors=True)
+    if _is_seeded(_template(output)):  # by a build that was killed
+        shutil.rmtree(_template(output))
     if theme != "offline":
         try:
             _build_with_book_theme(root, output)
@@ -53,17 +55,26 @@ def _build_with_book_theme(root: Path, output: Path) -> None:
 
 
 def _build_with_offline_theme(root: Path, output: Path) -> None:
-    template = output / "templates" / "site" / "myst" / "book-theme"
-    seeded = not template.exists()  # MyST downloads no theme where its cache holds one; ours only declares itself
-    if seeded:
+    template = _template(output)
+    if not template.exists():  # MyST downloads no theme where its cache holds one; ours only declares itself
         template.mkdir(parents=True)
         shutil.copy(offline_theme.DECLARATION, template)
     try:
         _myst(root, "--site")
     finally:
-        if seeded:
+        if _is_seeded(template):
             shutil.rmtree(template)
     offline_theme.write(output / "site", output / "html", formulas.fetch(output))
+
+
+def _template(output: Path) -> Path:
+    """Folder in which MyST keeps the theme that it downloads."""
+    return output / "templates" / "site" / "myst" / "book-theme"
+
+
+def _is_seeded(template: Path) -> bool:
+    own, there = offline_theme.DECLARATION, template / offline_theme.DECLARATION.name
+    return there.is_file() and there.read_bytes() == own.read_bytes()
 
 
 def _myst(root: Path, kind: str) -> None:

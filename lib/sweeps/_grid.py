@@ -64,13 +64,13 @@ def sweep(
     out = out or runs.folder_of_runs()
     points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     tasks = [_task(page, {**(given or {}), **point}, _label(point)) for point in points]
-    ended = _finished(page, out)
-    missing = {}
+    first = {}
     for task in tasks:
-        if task.key not in ended:
-            missing.setdefault(task.key, task)
-    skipped = len({task.key for task in tasks}) - len(missing)
-    with closing(_dispatch(list(missing.values()), out, jobs, client, skipped, progress)) as outcomes:
+        if (other := first.setdefault(task.key, task)) is not task:
+            raise pages.PageError(f"the grid has a point twice: {other.label} and {task.label}")
+    ended = _finished(page, out)
+    missing = [task for task in tasks if task.key not in ended]
+    with closing(_dispatch(missing, out, jobs, client, len(tasks) - len(missing), progress)) as outcomes:
         for point, task in zip(points, tasks, strict=True):
             while task.key not in ended:
                 other, outcome = next(outcomes)

@@ -96,7 +96,9 @@ def _unexplained(code: int, errors: str) -> str:
 
 def main() -> None:
     """Run what standard input orders, on behalf of a `Process`."""
-    answers, sys.stdout = sys.stdout, sys.stderr  # only answers go to the standard output
+    # Only answers go to the standard output, whatever the page's kernel and its programs write to theirs.
+    answers, sys.stdout = os.fdopen(os.dup(1), "w"), sys.stderr
+    os.dup2(2, 1)
 
     def say(**answer) -> None:
         print(json.dumps(answer), file=answers, flush=True)

@@ -1,6 +1,7 @@
 """Any clip with what a layer, or another method, calls important."""
 
 from collections.abc import Callable
+from html import escape
 
 import ipywidgets as widgets
 import numpy as np
@@ -69,8 +70,8 @@ def explore_gradcam(model: nn.Module, clips: ClipSet) -> widgets.VBox:
         best = int(share.argmax())
         index = best if target.value < 0 else target.value
         said.value = (
-            f"network: <b>{clips.class_names[best]}</b> ({share[best]:.0%}), "
-            f"true: <b>{clips.class_names[clip.label]}</b> ({share[clip.label]:.0%})"
+            f"network: <b>{escape(clips.class_names[best])}</b> ({share[best]:.0%}), "
+            f"true: <b>{escape(clips.class_names[clip.label])}</b> ({share[clip.label]:.0%})"
         )
         canvas.prepare(prepare, place, index, method.value)
         left, right = canvas.figure.axes[:2]  # the third is the scale of colours

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 VERSION = "0.15.6"  # the one inside jupyter-book, whose markup the sheet must fit
 SHEET = "package/dist/katex.min.css"
@@ -34,7 +34,8 @@ def fetch(cache: Path) -> Path | None:
         with tarfile.open(Path(scratch) / f"katex-{VERSION}.tgz") as archive:
             wanted = [m for m in archive if m.name == SHEET or (m.name.startswith(FONTS) and m.name.endswith(".woff2"))]
             for member in wanted:
-                place = parts / member.name.removeprefix("package/dist/")
+                inside = PurePosixPath(member.name.removeprefix("package/dist/"))
+                place = parts / ("fonts" if inside.suffix == ".woff2" else "") / inside.name
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(archive.extractfile(member).read())
         parts.rename(folder)
