@@ -211,11 +211,11 @@ with tempfile.TemporaryDirectory() as folder:
 #
 # Under Slurm or another queue, `dask_jobqueue.SLURMCluster(cores=8, memory="16GB").get_client()` is such a client. The
 # sequences go to each worker once, a worker that dies costs the blocks it had in hand, and this process writes the
-# store. On a machine with a GPU, `device="cuda"` gives the same distances to about four digits.
+# store. `device="cuda"` runs the same arithmetic on a GPU; it has been checked on a CPU alone so far.
 #
 # A graph of nearest neighbours needs few of the pairs. `dtw.nearest(sequences, k)` is exact and skips what lower bounds
-# rule out; `method="approximate"` looks at a small share of all pairs, one or two in a hundred among 20,000 clips
-# (`python -m benchmarks.nearest`, and `--dataset nw_ucla --methods approximate` for the layers of a trained network).
+# rule out; `method="approximate"` looks at a share of all pairs, the column `pairs` below, that falls as clips become
+# more (`python -m benchmarks.nearest`, and `--dataset nw_ucla --methods approximate` for the layers of a trained network).
 # `exponent` says how the time grew from the size before. A scattered pair costs several times as much as one of a full
 # matrix, so that below a few thousand clips there is little to gain.
 

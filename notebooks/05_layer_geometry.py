@@ -250,3 +250,5 @@ real_mass.groupby("layer").agg(
 # :label: ex-geometry-window
 # Run the page with `window_size` 1 and with 16. Does the layer in which classes come apart move?
 # ```
+#
+# **Next:** [](#nb-gradcam)
