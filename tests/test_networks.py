@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from conv3d_cases import SMALL
 from model_cases import clip, disturbed
 
 from lib import models
 
 SIZES = {"stgcn": {"width": 0.25}, "msg3d": {"width": 0.0625}, "stf": {"width": 0.0625}}
+SIZES |= {f"video_{name}": {"width": 0.0625, "num_frames": 4, "size": 16} for name in SMALL}
 
 
 @pytest.fixture(scope="module", params=sorted(SIZES))

@@ -1,6 +1,6 @@
 """Networks by name. Every model: ``forward(x, lengths, present) -> logits``, `.layer_names`, `.layer_strides`.
 
-Those on video are in `conv3d`.
+Those on video are in `conv3d`; ``video_...`` are these behind a drawing of the skeleton, with no `.layer_strides`.
 """
 
 import inspect
@@ -11,13 +11,14 @@ import torch
 from torch import nn
 
 from lib import skeletons
-from lib.models import conv3d, msg3d, msg3d_weights, stgcn
+from lib.models import conv3d, msg3d, msg3d_weights, rendered, stgcn
 from lib.skeletons import Skeleton
 
 MODELS = {
     "msg3d": msg3d.MSG3D,
     "stf": partial(msg3d.MSG3D, focus_places=msg3d.FOCUS_PLACES),
     "stgcn": stgcn.STGCN,
+    **{f"video_{name}": partial(rendered.RenderedNetwork, name) for name in conv3d.NETWORKS},
 }
 
 
@@ -27,7 +28,8 @@ def build(name: str, *, num_classes: int, skeleton: Skeleton | str, seed: int | 
     Parameters
     ----------
     name
-        ``"stgcn"``, ``"msg3d"``, or ``"stf"``, which is MS-G3D with STF-GCN modules in all six places.
+        ``"stgcn"``, ``"msg3d"``, ``"stf"``, which is MS-G3D with STF-GCN modules in all six places, or ``"video_"`` and
+        one of `conv3d.NETWORKS`, which sees stick figures (`rendered.RenderedNetwork`).
     num_classes, skeleton
         Output size, and the joints with their graph (a layout's name will do).
     seed
