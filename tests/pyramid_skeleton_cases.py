@@ -1,11 +1,13 @@
 """Tiny networks on skeletons of five joints, and their plain forms."""
 
+from functools import cache
 from unittest.mock import patch
 
 import oracles_pyramids_skeleton as oracle
 import torch
 from model_cases import disturbed
 
+NAMES = ("stgcn", "msg3d", "stf")
 SCALES, WINDOWS = (3, 2), (3,)
 PLAN = ((8, 1), (8, 1), (16, 2))  # a block without residual, with the identity, with a convolution
 
@@ -56,3 +58,32 @@ def plain(model, clip):
     for handle in handles:
         handle.remove()
     return oracle.MSG3D(model, scales=SCALES, windows=WINDOWS, graphs=graphs)
+
+
+class Case:
+    """A tiny network, its trace, and its plain form as it ran."""
+
+    def __init__(self, name):
+        from lib import pyramids
+
+        self.name, self.model, self.clip = name, tiny(name), batch()
+        self.clip = self.clip._replace(x=self.clip.x.double())
+        self.trace = pyramids.trace(self.model, self.clip)
+        self.layers = {layer.name: layer for layer in self.trace.layers}
+        self.network, self.nodes = plain(self.model, self.clip), oracle.Nodes()
+        self.logits = self.network.run(oracle.seen(self.clip), self.nodes)
+
+    def shares(self):
+        """{(layer, channel): {(layer, kernel): share}}."""
+        names = [layer.name for layer in self.trace.layers]
+        return {
+            (layer.name, channel): {(names[source], kernel): value for (source, kernel), value in share.items()}
+            for layer in self.trace.layers
+            for channel, share in enumerate(layer.inputs)
+        }
+
+
+@cache
+def case_of(name):
+    """Case for all tests of a session, none of which changes it."""
+    return Case(name)
