@@ -1,6 +1,7 @@
 """Kernels of networks on skeletons, back to joints and frames, and to their weights."""
 
 import copy
+import itertools
 
 import numpy as np
 import pytest
@@ -56,10 +57,8 @@ def test_a_kernel_without_its_weights_gives_nothing(case):
 
     model = copy.deepcopy(case.model)
     wanted = [(name, layer.num_kernels - 1) for name, layer in case.layers.items() if name != "classifier"]
-    for key in wanted:
-        for view in pyramids.kernel_weights(model, *key):
-            view.zero_()
-    maps = pyramids.joint_maps(model, case.clip, wanted)
+    with pyramids.silenced(model, {layer: [kernel] for layer, kernel in wanted}):
+        maps = pyramids.joint_maps(model, case.clip, wanted)
     assert not any(values.any() for values in maps.values())
 
 
@@ -70,9 +69,9 @@ def test_every_weight_is_one_kernels_own(case):
     for value in model.state_dict().values():
         value.zero_()
     for name, layer in case.layers.items():
-        for kernel in range(layer.num_kernels):
-            for view in pyramids.kernel_weights(model, name, kernel):
-                view += 1
+        assert len(pyramids.kernel_weights(model, name)) == layer.num_kernels
+        for view in itertools.chain(*pyramids.kernel_weights(model, name)):
+            view += 1
     for name, value in model.named_parameters():
         common = "norm" in name or "focus" in name or name.endswith(("mix.bias", "importance", "A_res"))
         assert bool((value == (0 if common else 1)).all()), name
@@ -87,30 +86,26 @@ def test_weights_of_grouped_and_transposed_kernels():
         model = nn.Sequential(layer)
         x = torch.randn((1, 4, 2, 2, 2), generator=torch.Generator().manual_seed(0))
         for kernel in range(6):
-            for view in pyramids.kernel_weights(model, "0", kernel):
-                view.zero_()
-            with torch.no_grad():
+            with torch.no_grad(), pyramids.silenced(model, {"0": range(kernel + 1)}):
                 silent = ~model(x).flatten(2).any(dim=2)[0]
             assert silent.tolist() == [index <= kernel for index in range(6)]
 
 
 @pytest.mark.parametrize(
-    ("layer", "kernel", "message"),
+    ("layer", "message"),
     [
-        ("layers.9.gcn:0", 0, r"no layer 'layers.9.gcn:0' in STGCN"),
-        ("layers.0.gcn", 0, r"no layer 'layers.0.gcn'; GraphConv has \['layers.0.gcn:0', 'layers.0.gcn:1', "),
-        ("layers.0.gcn:3", 0, r"no layer 'layers.0.gcn:3'; GraphConv has"),
-        ("layers.0.gcn:-1", 0, r"no layer 'layers.0.gcn:-1'; GraphConv has"),
-        ("layers.0.tcn", 8, r"kernel=8 of layer 'layers.0.tcn', needed 0..7"),
-        ("layers.0.tcn", -1, r"kernel=-1 of layer"),
-        ("layers.0.tcn_norm", 0, r"'layers.0.tcn_norm': MaskedBatchNorm holds no weights of kernels"),
+        ("layers.9.gcn:0", r"no layer 'layers.9.gcn:0' in STGCN"),
+        ("layers.0.gcn", r"no layer 'layers.0.gcn'; GraphConv has \['layers.0.gcn:0', 'layers.0.gcn:1', "),
+        ("layers.0.gcn:3", r"no layer 'layers.0.gcn:3'; GraphConv has"),
+        ("layers.0.gcn:-1", r"no layer 'layers.0.gcn:-1'; GraphConv has"),
+        ("layers.0.tcn_norm", r"'layers.0.tcn_norm': MaskedBatchNorm holds no weights of kernels"),
     ],
 )
-def test_weights_of_no_kernel_are_refused(layer, kernel, message):
+def test_weights_of_no_layer_are_refused(layer, message):
     from lib import pyramids
 
     with pytest.raises(ValueError, match=message):
-        pyramids.kernel_weights(tiny("stgcn"), layer, kernel)
+        pyramids.kernel_weights(tiny("stgcn"), layer)
 
 
 @pytest.mark.parametrize(

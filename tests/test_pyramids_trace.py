@@ -38,7 +38,7 @@ def test_contributions_are_what_goes_when_a_channel_is_silent(name):
         assert layer.num_kernels == len(expected)
         for kernel in range(layer.num_kernels):
             given = torch.zeros(expected.shape[1], dtype=torch.float64)
-            given[list(layer.channels(kernel))] = _contributions.signed(layer, kernel)
+            given[list(layer.channels(kernel))] = _contributions.signed(layer, [kernel])[0]
             torch.testing.assert_close(given, expected[kernel], rtol=1e-5, atol=1e-6)
 
 

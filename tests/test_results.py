@@ -86,7 +86,7 @@ def test_a_table_that_no_run_has_written_is_not_added_to(tmp_path, monkeypatch):
 
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     (tmp_path / "scores.csv").write_text("peer,seconds\nours,1\n")
-    with pytest.raises(pages.PageError, match="scores.csv was not recorded from runs"):
+    with pytest.raises(pages.PageError, match=r"scores\.csv was not recorded from runs"):
         tables.record("scores", [finished(runs, tmp_path, 0, 0.1)])
     assert (tmp_path / "scores.csv").read_text() == "peer,seconds\nours,1\n"
 

@@ -1,5 +1,6 @@
 """Class feature pyramids: the kernels that matter to one class, layer by layer, in networks on video and skeletons."""
 
+from lib.pyramids._ablation import ablation, silenced
 from lib.pyramids._joints import joint_maps
 from lib.pyramids._layers import Layer, Trace
 from lib.pyramids._pyramid import Edge, Node, Pyramid
@@ -13,8 +14,10 @@ __all__ = [
     "Node",
     "Pyramid",
     "Trace",
+    "ablation",
     "class_feature_pyramid",
     "joint_maps",
     "kernel_weights",
+    "silenced",
     "trace",
 ]

@@ -4,14 +4,13 @@ import torch
 from torch import nn
 
 from lib.clips import Batch
-from lib.pyramids import _contributions
+from lib.pyramids._children import Key, children
 from lib.pyramids._clips import prepared
-from lib.pyramids._layers import Layer, Trace
+from lib.pyramids._layers import Trace
 from lib.pyramids._pyramid import Edge, Node, Pyramid
 from lib.pyramids._trace import trace
 
 RULES = ("published", "signed")
-Key = tuple[int, int]  # layer, kernel
 
 
 def class_feature_pyramid(
@@ -79,16 +78,20 @@ def class_feature_pyramid(
         raise ValueError(f"class_index={class_index}, needed 0..{len(found.logits) - 1}: so many classes has the model")
 
     level: dict[Key, int] = dict.fromkeys(sorted(found.outputs[class_index]), 0)
-    order, edges = list(level), []
-    for parent in order:  # grows while it is walked: breadth first, so the first way to a kernel is the shortest
-        if level[parent] >= depth:
-            continue
-        children = _children(found, parent, rule, threshold, shortcuts, of_class=level[parent] == 0)
-        for child, (contribution, score) in sorted(children.items(), key=lambda item: -item[1][1])[:top]:
-            if child not in level:
-                level[child] = level[parent] + 1
-                order.append(child)
-            edges.append((parent, child, contribution, score))
+    order, edges, reached = list(level), [], 0
+    options = {"rule": rule, "threshold": threshold, "shortcuts": shortcuts, "top": top}
+    for step in range(depth):  # breadth first, so the first way to a kernel is the shortest
+        parents, reached = order[reached:], len(order)
+        by_layer: dict[int, list[int]] = {}
+        for layer, kernel in parents:
+            by_layer.setdefault(layer, []).append(kernel)
+        below = {layer: children(found, layer, own, of_class=step == 0, **options) for layer, own in by_layer.items()}
+        for parent in parents:
+            for child, contribution, score in zip(*below[parent[0]][parent[1]], strict=True):
+                if child not in level:
+                    level[child] = step + 1
+                    order.append(child)
+                edges.append((parent, child, contribution, score))
 
     place = {key: index for index, key in enumerate(order)}
     names = {layer: found.layers[layer] for layer in sorted({layer for layer, _ in order}, reverse=True)}
@@ -122,48 +125,6 @@ def _traced(model: nn.Module, clip: torch.Tensor | Batch) -> Trace:
             f"{[layer.name for layer in found.layers]}"
         )
     return found
-
-
-def _children(
-    found: Trace, parent: Key, rule: str, threshold: float, shortcuts: bool, *, of_class: bool
-) -> dict[Key, tuple[float, float]]:
-    """Kernels that a kernel draws on: {child: (contribution, score)}."""
-    layer, kernel = found.layers[parent[0]], parent[1]
-    if rule == "signed":
-        values: dict[Key, float] = {}
-        for channel, value in zip(layer.channels(kernel), _contributions.signed(layer, kernel).tolist(), strict=True):
-            for child, share in _behind(found, layer, channel, shortcuts).items():
-                values[child] = values.get(child, 0.0) + share * value
-        greatest = max(values.values(), default=0.0)
-        if greatest <= 0:
-            return {}
-        return {
-            child: (value, value / greatest)
-            for child, value in values.items()
-            if value > 0 and value >= threshold * greatest
-        }
-    scored = (_contributions.published_class if of_class else _contributions.published)(layer, kernel)
-    chosen: dict[Key, tuple[float, float]] = {}
-    if not of_class and not bool(scored[0].any()):
-        return chosen
-    for channel, value, score in zip(layer.channels(kernel), *(part.tolist() for part in scored), strict=True):
-        sides = _behind(found, layer, channel, shortcuts) if score >= threshold else {}
-        greatest = max(sides.values(), default=0.0)
-        for child, share in sides.items():
-            of_side = score * max(share, 0.0) / greatest if greatest > 0 else score
-            if of_side >= threshold:
-                total, best = chosen.get(child, (0.0, 0.0))
-                chosen[child] = total + share * value, max(best, of_side)
-    return chosen
-
-
-def _behind(found: Trace, layer: Layer, channel: int, shortcuts: bool) -> dict[Key, float]:
-    """Kernels behind an input channel, with their shares."""
-    sources = layer.inputs[channel]
-    if shortcuts or not sources:
-        return sources
-    longest = max(found.layers[source].level for source, _ in sources)
-    return {key: share for key, share in sources.items() if found.layers[key[0]].level == longest}
 
 
 def _check(class_index, depth, threshold, rule, top) -> None:

@@ -9,20 +9,20 @@ from lib.models.stgcn import GraphConv
 Weights = tuple[torch.Tensor, torch.Tensor | None]  # (kernels, ...) and their biases
 
 
-def kernel_weights(model: nn.Module, layer: str, kernel: int) -> tuple[torch.Tensor, ...]:
-    """Find a kernel's own weights, then its bias if it has one, as views: with zeros there it gives 0 everywhere.
+def kernel_weights(model: nn.Module, layer: str) -> list[tuple[torch.Tensor, ...]]:
+    """Find each kernel's own weights, then its bias if it has one, as views: with zeros there it gives 0 everywhere.
 
     Parameters
     ----------
     model
         Any network; nothing in it changes unless the caller writes to the views.
-    layer, kernel
-        A layer's name and an output channel in it, as nodes of a pyramid have them.
+    layer
+        A layer's name, as nodes of a pyramid have it.
 
     Raises
     ------
     ValueError
-        No such layer or kernel, or a layer whose module does not hold its weights as PyTorch's own layers do.
+        No such layer, or a layer whose module does not hold its weights as PyTorch's own layers do.
 
     Notes
     -----
@@ -48,9 +48,8 @@ def kernel_weights(model: nn.Module, layer: str, kernel: int) -> tuple[torch.Ten
         kernels = [own for group in weight.chunk(module.groups) for own in group.unbind(1)]
     else:
         kernels = weight.unbind()
-    if not 0 <= kernel < len(kernels):
-        raise ValueError(f"kernel={kernel} of layer {layer!r}, needed 0..{len(kernels) - 1}")
-    return (kernels[kernel],) if bias is None else (kernels[kernel], bias.detach()[kernel])
+    biases = () if bias is None else (bias.detach().unbind(),)
+    return list(zip(kernels, *biases, strict=True))
 
 
 def _parts(module: nn.Module) -> list[Weights]:
