@@ -83,6 +83,9 @@ def joints_over_time(
     return figure_of(drawn)
 
 
+_MEASURED = {"truth": "average precision, {}", "deletion": "area of {}", "insertion": "area of {}"}
+
+
 @styled
 def trust_by_layer(
     rows: pd.DataFrame,
@@ -120,7 +123,8 @@ def trust_by_layer(
                 style = ":" if method == "random" else "--"
                 ax.axhline(part.loc[method, "value"], color=color, ls=style, lw=1.4, label=method)
         label_layers(ax, [name.removeprefix("layers.") for name in layers])
-        ax.set_ylabel(measure)
+        ax.set_ylabel(_MEASURED.get(measure.partition(" ")[0], "{}").format(measure))
+        ax.margins(y=0.1)
         ax.grid(axis="y")
     handles, labels = drawn[0].get_legend_handles_labels()
     figure = figure_of(drawn)
