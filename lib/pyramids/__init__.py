@@ -6,6 +6,7 @@ from lib.pyramids._layers import Layer, Trace
 from lib.pyramids._pyramid import Edge, Node, Pyramid
 from lib.pyramids._search import class_feature_pyramid
 from lib.pyramids._trace import trace
+from lib.pyramids._tubes import saliency_tube
 from lib.pyramids._weights import kernel_weights
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "class_feature_pyramid",
     "joint_maps",
     "kernel_weights",
+    "saliency_tube",
     "silenced",
     "trace",
 ]
