@@ -102,9 +102,9 @@ def small_pyramid():
 
 def ablation_rows():
     shares = pd.DataFrame({"share": [0.1, 0.2] * 2, "method": ["signed"] * 2 + ["random"] * 2})
-    return shares.assign(mean=[1.0, 2.0, 0.1, 0.2]).assign(
-        low=lambda t: t["mean"] - 0.1, high=lambda t: t["mean"] + 0.1
-    )
+    means = np.array([1.0, 2.0, 0.1, 0.2])
+    rows = shares.assign(mean=means, low=means - 0.1, high=means + 0.1)
+    return pd.concat([rows.assign(level=level) for level in (1, 2)], ignore_index=True)
 
 
 def ax_calls(rng, skeleton):
@@ -135,7 +135,6 @@ def ax_calls(rng, skeleton):
             {"published": {"stf": 2.6}, "per_seed": pd.DataFrame({"stf": [1.0, 3.0], "modules": 0.1})},
         ),
         "pyramid": ((small_pyramid(),), {"class_name": "sit_down", "num_shown": 1}),
-        "ablation": ((ablation_rows(),), {}),
         "by_share": ((share_rows(), ["msg3d", "stf"]), {}),
         "growth": ((times,), {"x": "N", "value": "seconds_per_pair", "series": "library"}),
     }
@@ -146,6 +145,7 @@ def figure_calls(rng, skeleton):
     return {
         "joint_trajectories": ((clip(rng), skeleton), 3),
         "trust_by_layer": ((trust_rows(), ["layers.0", "layers.1"], ["deletion", "pgi"]), 2),
+        "ablation": ((ablation_rows(),), 2),
         "joints_over_time": (({"0": rng.normal(size=(9, 5)), "1": rng.normal(size=(4, 5))}, list("vwxyz")), 2),
         "learning_curves": ((history(),), 2),
         "smoothness_by_layer": ((smoothness_rows(),), 2),

@@ -31,7 +31,10 @@ def test_a_pyramid_names_its_kernels_and_counts_the_rest(plots):
 
 
 def test_ablation_has_a_line_per_method_and_intervals(plots):
-    ax = plots.ablation(ablation_rows(), unit="logit")
+    figure = plots.ablation(ablation_rows(), unit="logit")
+    ax, other = figure.axes
+    assert [panel.get_title(loc="left") for panel in (ax, other)] == ["1 step back", "2 steps back"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["signed", "random"]
     assert ax.get_legend_handles_labels()[1] == ["signed", "random"]
     np.testing.assert_allclose(ax.lines[0].get_xydata(), [[10, 1], [20, 2]])
     assert ax.get_ylabel() == "logit"

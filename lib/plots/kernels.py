@@ -1,13 +1,26 @@
 """Class feature pyramids: the kernels behind a class, and what removing them does."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 
-from lib.plots.style import BLUE, GRAY, LINE_COLORS, VERMILION, need_columns, new_axes, spoken, styled
+from lib.plots.style import (
+    BLUE,
+    GRAY,
+    LINE_COLORS,
+    VERMILION,
+    figure_of,
+    need_columns,
+    new_axes,
+    panels,
+    spoken,
+    styled,
+)
 
 if TYPE_CHECKING:
     from lib.pyramids import Pyramid  # brings torch
@@ -79,21 +92,30 @@ def _strongest_way(found: "Pyramid", strengths: np.ndarray, spots: dict[int, tup
 
 
 @styled
-def ablation(rows: pd.DataFrame, *, ax: Axes | None = None, unit: str = "drop of the class's logit") -> Axes:
-    """Draw what silencing kernels takes from a class, against the share of the layer that was silenced.
+def ablation(
+    rows: pd.DataFrame,
+    *,
+    axes: Axes | Sequence[Axes] | np.ndarray | None = None,
+    unit: str = "drop of the class's logit",
+) -> Figure:
+    """Draw what silencing kernels takes from a class, against the share silenced; one panel per step back from it.
 
-    `rows` has columns ``share``, ``method``, ``mean``, ``low`` and ``high`` (NaN without an interval).
+    `rows` has columns ``level``, ``share``, ``method``, ``mean``, ``low`` and ``high`` (NaN without an interval).
     """
-    need_columns(rows, ["share", "method", "mean", "low", "high"], "rows")
-    ax = new_axes(ax, (4.2, 3.0))
-    for place, (method, part) in enumerate(rows.groupby("method", sort=False)):
-        part = part.sort_values("share")
-        color = GRAY if method == "random" else LINE_COLORS[place % len(LINE_COLORS)]
-        style = "--" if method == "random" else "-"
-        ax.plot(100 * part["share"], part["mean"], style, marker="o", color=color, label=str(method))
-        low, high = (part[name].astype(float) for name in ("low", "high"))
-        ax.fill_between(100 * part["share"], low, high, color=color, alpha=0.15, lw=0)
-    ax.axhline(0, color=GRAY, lw=0.8)
-    ax.set(xlabel="kernels silenced (% of the layer)", ylabel=unit)
-    ax.legend()
-    return ax
+    need_columns(rows, ["level", "share", "method", "mean", "low", "high"], "rows")
+    levels = sorted(rows["level"].unique())
+    drawn = panels(axes, len(levels), columns=3, size=(3.1, 3.0), sharey=axes is None)
+    methods = list(rows["method"].unique())
+    for ax, level in zip(drawn, levels, strict=True):
+        for place, method in enumerate(methods):
+            part = rows[(rows["level"] == level) & (rows["method"] == method)].sort_values("share")
+            color, style = (GRAY, "--") if method == "random" else (LINE_COLORS[place % len(LINE_COLORS)], "-")
+            ax.plot(100 * part["share"], part["mean"], style, marker="o", ms=4, color=color, label=str(method))
+            low, high = (part[name].astype(float) for name in ("low", "high"))
+            ax.fill_between(100 * part["share"], low, high, color=color, alpha=0.15, lw=0)
+        ax.axhline(0, color=GRAY, lw=0.8)
+        ax.set(xlabel="kernels silenced (%)", title=f"{level} step{'' if level == 1 else 's'} back")
+    drawn[0].set_ylabel(unit)
+    figure = figure_of(drawn)
+    figure.legend(*drawn[0].get_legend_handles_labels(), loc="outside upper left", ncols=len(methods))
+    return figure
