@@ -13,7 +13,7 @@ from lib.models.layers import evaluation_mode
 from lib.pyramids._clips import arguments, prepared
 from lib.pyramids._pyramid import Pyramid
 from lib.pyramids._search import RULES, class_feature_pyramid
-from lib.pyramids._weights import kernel_weights
+from lib.pyramids._weights import stacked
 
 METHODS = (*RULES, "magnitude", "random")
 
@@ -27,20 +27,22 @@ def silenced(model: nn.Module, kernels: Mapping[str, Collection[int]]) -> Iterat
     ValueError
         A layer or kernel that the network does not have.
     """
-    views = []
+    before = []
     for layer, chosen in kernels.items():
-        own = kernel_weights(model, layer)
-        if wrong := [kernel for kernel in chosen if not 0 <= kernel < len(own)]:
-            raise ValueError(f"kernels {wrong} of layer {layer!r}, needed 0..{len(own) - 1}")
-        views += [view for kernel in chosen for view in own[kernel]]
-    before = [view.clone() for view in views]
+        for own in stacked(model, layer):
+            size = own.shape[0] * own.shape[1]
+            if wrong := [kernel for kernel in chosen if not 0 <= kernel < size]:
+                raise ValueError(f"kernels {wrong} of layer {layer!r}, needed 0..{size - 1}")
+            index = torch.tensor(list(chosen), dtype=torch.long, device=own.device)
+            place = index // own.shape[1], index % own.shape[1]
+            before.append((own, place, own[place]))
     try:
-        for view in views:
-            view.zero_()
+        for own, place, _ in before:
+            own[place] = 0
         yield
     finally:
-        for view, values in zip(views, before, strict=True):
-            view.copy_(values)
+        for own, place, values in before:
+            own[place] = values
 
 
 def ablation(
@@ -133,8 +135,8 @@ def _by_strength(found: Pyramid, layers: Mapping[str, int], rng: np.random.Gener
 
 
 def _by_magnitude(model: nn.Module, layer: str) -> list[int]:
-    norms = [float(weight.double().norm()) for weight, *_ in kernel_weights(model, layer)]
-    return np.argsort(-np.array(norms), kind="stable").tolist()
+    weight = stacked(model, layer)[0].flatten(0, 1).flatten(1).double()
+    return weight.norm(dim=1).argsort(descending=True, stable=True).tolist()
 
 
 def _scores(model: nn.Module, clip: torch.Tensor | Batch, class_index: int) -> np.ndarray:

@@ -29,6 +29,11 @@ def kernel_weights(model: nn.Module, layer: str) -> list[tuple[torch.Tensor, ...
     The bias of MS-G3D's graph convolutions is common to all scales, and no kernel's own. A layer that runs twice
     (``:2``) has the same weights both times.
     """
+    return [own for group in zip(*stacked(model, layer), strict=True) for own in zip(*group, strict=True)]
+
+
+def stacked(model: nn.Module, layer: str) -> tuple[torch.Tensor, ...]:
+    """Weights (groups, kernels of a group, ...) and, if there is one, bias (groups, kernels of a group), as views."""
     name, _, part = layer.partition(":")
     module = dict(model.named_modules()).get(name)
     if module is None:
@@ -43,13 +48,11 @@ def kernel_weights(model: nn.Module, layer: str) -> list[tuple[torch.Tensor, ...
         weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
         if not isinstance(weight, torch.Tensor) or weight.ndim < 2:
             raise ValueError(f"layer {layer!r}: {type(module).__name__} holds no weights of kernels")
-    weight = weight.detach()
+    groups = getattr(module, "groups", 1)
+    weight = weight.detach().unflatten(0, (groups, -1))
     if getattr(module, "transposed", False):  # (C, C' / groups, ...)
-        kernels = [own for group in weight.chunk(module.groups) for own in group.unbind(1)]
-    else:
-        kernels = weight.unbind()
-    biases = () if bias is None else (bias.detach().unbind(),)
-    return list(zip(kernels, *biases, strict=True))
+        weight = weight.transpose(1, 2)
+    return (weight,) if bias is None else (weight, bias.detach().unflatten(0, (groups, -1)))
 
 
 def _parts(module: nn.Module) -> list[Weights]:
