@@ -11,8 +11,9 @@ from torch import nn
 from lib.clips import Batch
 from lib.models.layers import evaluation_mode
 from lib.pyramids._clips import arguments, prepared
-from lib.pyramids._pyramid import Pyramid
-from lib.pyramids._search import RULES, class_feature_pyramid
+from lib.pyramids._layers import Trace
+from lib.pyramids._pyramid import strengths
+from lib.pyramids._search import RULES, Ways, check, explored, traced
 from lib.pyramids._weights import stacked
 
 METHODS = (*RULES, "magnitude", "random")
@@ -88,13 +89,17 @@ def ablation(
     wrong = [share for share in shares if not 0 < share <= 1]
     if wrong or len(shares) == 0 or num_draws < 1:
         raise ValueError(f"shares={list(shares)}, num_draws={num_draws}; needed shares in (0, 1] and at least one draw")
-    of_rule = {rule: class_feature_pyramid(model, clip, class_index, depth, threshold=0.0, rule=rule) for rule in RULES}
+    check(class_index, depth)
+    seen = traced(model, clip, class_index)
+    options = {"threshold": 0.0, "shortcuts": True, "top": None}
+    of_rule = {rule: explored(seen, class_index, depth, rule=rule, **options) for rule in RULES}
+    strength = {rule: _strengths(seen, ways) for rule, ways in of_rule.items()}
     clip = prepared(model, clip)
     whole = _scores(model, clip, class_index)
     rows = []
-    for level, layers in _layers_by_level(of_rule["published"]).items():
+    for level, layers in _layers_by_level(seen, of_rule["published"]).items():
         orders = {
-            **{rule: [_by_strength(found, layers, rng)] for rule, found in of_rule.items()},
+            **{rule: [_by_strength(own, layers, rng)] for rule, own in strength.items()},
             "magnitude": [{layer: _by_magnitude(model, layer) for layer in layers}],
             "random": [
                 {layer: rng.permutation(size).tolist() for layer, size in layers.items()} for _ in range(num_draws)
@@ -115,23 +120,32 @@ def ablation(
     return pd.DataFrame(rows)
 
 
-def _layers_by_level(found: Pyramid) -> dict[int, dict[str, int]]:
+def _layers_by_level(seen: Trace, ways: Ways) -> dict[int, dict[str, int]]:
     """Find {steps back: {layer: number of its kernels}}, each layer where most of its kernels are."""
-    levels: dict[int, dict[str, int]] = {level: {} for level in range(1, found.depth + 1)}
-    for layer, size in found.layer_sizes.items():
-        own = [node.level for node in found.nodes if node.layer == layer]
-        if (level := int(np.bincount(own).argmax())) > 0:
-            levels[level][layer] = size
-    return {level: layers for level, layers in levels.items() if layers}
+    of_layer = np.array([layer for layer, _ in ways.keys])
+    levels: dict[int, dict[str, int]] = {}
+    for layer in np.unique(of_layer)[::-1].tolist():
+        level = int(np.bincount(ways.levels[of_layer == layer]).argmax())
+        if level > 0:
+            levels.setdefault(level, {})[seen.layers[layer].name] = seen.layers[layer].num_kernels
+    return dict(sorted(levels.items()))
 
 
-def _by_strength(found: Pyramid, layers: Mapping[str, int], rng: np.random.Generator) -> dict[str, list[int]]:
-    """Kernels of each layer, the strongest first; those that the pyramid leaves out come last, in random order."""
-    strengths = {layer: np.zeros(size) for layer, size in layers.items()}
-    for node, strength in zip(found.nodes, found.strengths(), strict=True):
-        if node.layer in strengths:
-            strengths[node.layer][node.kernel] = strength
-    return {layer: np.lexsort((rng.random(len(own)), -own)).tolist() for layer, own in strengths.items()}
+def _strengths(seen: Trace, ways: Ways) -> dict[str, np.ndarray]:
+    """{layer: (kernels,) their strengths}, 0 for kernels that are not on the way."""
+    found = {layer.name: np.zeros(layer.num_kernels) for layer in seen.layers}
+    later_first = np.array([-layer for layer, _ in ways.keys])
+    own = strengths(ways.levels, later_first, ways.parents, ways.children, ways.scores)
+    for (layer, kernel), strength in zip(ways.keys, own.tolist(), strict=True):
+        found[seen.layers[layer].name][kernel] = strength
+    return found
+
+
+def _by_strength(
+    strengths: Mapping[str, np.ndarray], layers: Mapping[str, int], rng: np.random.Generator
+) -> dict[str, list[int]]:
+    """Kernels of each layer, the strongest first; those of none come last, in random order."""
+    return {layer: np.lexsort((rng.random(size), -strengths[layer])).tolist() for layer, size in layers.items()}
 
 
 def _by_magnitude(model: nn.Module, layer: str) -> list[int]:

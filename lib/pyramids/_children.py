@@ -15,8 +15,8 @@ class Children(NamedTuple):
     """Children of one kernel, the highest score first: who they are, what they give, and their scores from 0 to 1."""
 
     keys: list[Key]
-    contributions: list[float]
-    scores: list[float]
+    contributions: np.ndarray
+    scores: np.ndarray
 
 
 class _Behind(NamedTuple):
@@ -49,7 +49,7 @@ def children(
     for channels, parents in groups.items():
         behind = _behind(found, layer, channels, shortcuts)
         if not behind.keys:
-            chosen |= dict.fromkeys(parents, Children([], [], []))
+            chosen |= dict.fromkeys(parents, Children([], np.zeros(0), np.zeros(0)))
         elif rule == "signed":
             values = _contributions.signed(own, parents).numpy()
             chosen |= dict(zip(parents, _by_sign(values, behind, threshold, top), strict=True))
@@ -83,7 +83,7 @@ def _by_score(
 def _picked(behind: _Behind, kept: np.ndarray, given: np.ndarray, scores: np.ndarray, top: int | None) -> Children:
     places = np.flatnonzero(kept)
     places = places[np.argsort(-scores[places], kind="stable")][:top]
-    return Children([behind.keys[place] for place in places], given[places].tolist(), scores[places].tolist())
+    return Children([behind.keys[place] for place in places], given[places], scores[places])
 
 
 def _behind(found: Trace, layer: int, channels: range, shortcuts: bool) -> _Behind:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 if TYPE_CHECKING:
     import networkx
 
@@ -81,17 +83,10 @@ class Pyramid:
         The class's own kernel has 1 (shared alike, where there are several), and every kernel hands on what it has to
         its children, in proportion to their scores; so the last kernels of all ways have 1 together.
         """
-        first = [node.level == 0 for node in self.nodes]
-        strength = [is_first / max(1, sum(first)) for is_first in first]
-        below: dict[int, list[Edge]] = {}
-        for edge in self.edges:
-            below.setdefault(edge.parent, []).append(edge)
-        later_first = {layer: place for place, layer in enumerate(self.layer_sizes)}
-        for parent in sorted(below, key=lambda index: later_first[self.nodes[index].layer]):
-            total = sum(edge.score for edge in below[parent])
-            for edge in below[parent]:
-                strength[edge.child] += strength[parent] * (edge.score / total if total else 1 / len(below[parent]))
-        return strength
+        rank = {layer: place for place, layer in enumerate(self.layer_sizes)}
+        columns = [[edge[i] for edge in self.edges] for i in (0, 1, 3)]
+        levels, ranks = [node.level for node in self.nodes], [rank[node.layer] for node in self.nodes]
+        return strengths(np.array(levels), np.array(ranks), *map(np.array, columns)).tolist()
 
     def to_dict(self) -> dict:
         """Give the pyramid as dicts, lists, numbers and strings, for ``json.dump``; `from_dict` reads it."""
@@ -141,3 +136,27 @@ class Pyramid:
             parent, child = self.nodes[edge.parent], self.nodes[edge.child]
             graph.add_edge(parent[:2], child[:2], contribution=edge.contribution, score=edge.score)
         return graph
+
+
+def strengths(
+    levels: np.ndarray, ranks: np.ndarray, parents: np.ndarray, children: np.ndarray, scores: np.ndarray
+) -> np.ndarray:
+    """Share of the class that reaches each node, see `Pyramid.strengths`.
+
+    Parameters
+    ----------
+    levels, ranks
+        (nodes,) steps from the class, and the place of its layer among all, later layers first.
+    parents, children, scores
+        (edges,) as of `Edge`.
+    """
+    strength = (levels == 0) / max(1, int((levels == 0).sum()))
+    if not len(parents):
+        return strength
+    total = np.bincount(parents, scores, len(levels))[parents]
+    share = np.where(total > 0, scores / np.where(total > 0, total, 1), 1 / np.bincount(parents)[parents])
+    order = np.argsort(ranks[parents], kind="stable")
+    # a kernel is complete when all later layers have handed on what they had
+    for own in np.split(order, np.flatnonzero(np.diff(ranks[parents][order])) + 1):
+        np.add.at(strength, children[own], strength[parents[own]] * share[own])
+    return strength

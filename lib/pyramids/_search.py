@@ -1,5 +1,8 @@
 """Class feature pyramids (Stergiou et al. 2019): from a class back to the kernels that it draws on, layer by layer."""
 
+from typing import NamedTuple
+
+import numpy as np
 import torch
 from torch import nn
 
@@ -72,29 +75,17 @@ def class_feature_pyramid(
     no children. Under ``"signed"`` what a sum gives is split among the kernels behind it in the shares that `trace`
     measures.
     """
-    _check(class_index, depth, threshold, rule, top)
-    found = _traced(model, prepared(model, clip))
-    if class_index >= len(found.logits):
-        raise ValueError(f"class_index={class_index}, needed 0..{len(found.logits) - 1}: so many classes has the model")
-
-    level: dict[Key, int] = dict.fromkeys(sorted(found.outputs[class_index]), 0)
-    order, edges, reached = list(level), [], 0
-    options = {"rule": rule, "threshold": threshold, "shortcuts": shortcuts, "top": top}
-    for step in range(depth):  # breadth first, so the first way to a kernel is the shortest
-        parents, reached = order[reached:], len(order)
-        by_layer: dict[int, list[int]] = {}
-        for layer, kernel in parents:
-            by_layer.setdefault(layer, []).append(kernel)
-        below = {layer: children(found, layer, own, of_class=step == 0, **options) for layer, own in by_layer.items()}
-        for parent in parents:
-            for child, contribution, score in zip(*below[parent[0]][parent[1]], strict=True):
-                if child not in level:
-                    level[child] = step + 1
-                    order.append(child)
-                edges.append((parent, child, contribution, score))
-
-    place = {key: index for index, key in enumerate(order)}
-    names = {layer: found.layers[layer] for layer in sorted({layer for layer, _ in order}, reverse=True)}
+    check(class_index, depth)
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"threshold={threshold}; needed from 0 to 1")
+    if rule not in RULES:
+        raise ValueError(f"rule={rule!r}; choose one of {list(RULES)}")
+    if top is not None and top < 1:
+        raise ValueError(f"top={top}; needed None or at least 1")
+    found = traced(model, clip, class_index)
+    ways = explored(found, class_index, depth, rule=rule, threshold=threshold, shortcuts=shortcuts, top=top)
+    later_first = sorted({layer for layer, _ in ways.keys}, reverse=True)
+    columns = (ways.parents, ways.children, ways.contributions, ways.scores)
     return Pyramid(
         class_index=class_index,
         logit=float(found.logits[class_index]),
@@ -103,16 +94,61 @@ def class_feature_pyramid(
         rule=rule,
         shortcuts=shortcuts,
         top=top,
-        layer_sizes={layer.name: layer.num_kernels for layer in names.values()},
-        nodes=tuple(Node(found.layers[layer].name, kernel, level[layer, kernel]) for layer, kernel in order),
-        edges=tuple(Edge(place[parent], place[child], *values) for parent, child, *values in edges),
+        layer_sizes={found.layers[layer].name: found.layers[layer].num_kernels for layer in later_first},
+        nodes=tuple(
+            Node(found.layers[layer].name, kernel, level)
+            for (layer, kernel), level in zip(ways.keys, ways.levels.tolist(), strict=True)
+        ),
+        edges=tuple(map(Edge, *(column.tolist() for column in columns))),
     )
 
 
-def _traced(model: nn.Module, clip: torch.Tensor | Batch) -> Trace:
-    """Trace a clip; a network on video without 3D convolutions, or for other clips, is refused."""
-    if isinstance(clip, Batch):
-        return trace(model, clip)
+class Ways(NamedTuple):
+    """Kernels from a class down, and what leads from one to the other, in columns: there may be millions."""
+
+    keys: list[Key]
+    levels: np.ndarray  # (kernels,)
+    parents: np.ndarray  # (edges,), as are the next three
+    children: np.ndarray
+    contributions: np.ndarray
+    scores: np.ndarray
+
+
+def explored(found: Trace, class_index: int, depth: int, **options) -> Ways:
+    """Step back from a class, breadth first: the first way to a kernel is the shortest. Options as of `children`."""
+    order = sorted(found.outputs[class_index])
+    place, ends = {key: index for index, key in enumerate(order)}, [0, len(order)]
+    edges: list[tuple[np.ndarray, ...]] = [(np.zeros(0, int), np.zeros(0, int), np.zeros(0), np.zeros(0))]
+    for step in range(depth):
+        parents = range(*ends[-2:])
+        by_layer: dict[int, list[int]] = {}
+        for layer, kernel in order[parents.start : parents.stop]:
+            by_layer.setdefault(layer, []).append(kernel)
+        below = {layer: children(found, layer, own, of_class=step == 0, **options) for layer, own in by_layer.items()}
+        for parent in parents:
+            layer, kernel = order[parent]
+            own = below[layer][kernel]
+            for child in own.keys:
+                if child not in place:
+                    place[child] = len(order)
+                    order.append(child)
+            reached = np.array([place[child] for child in own.keys], dtype=int)
+            edges.append((np.full(len(reached), parent), reached, own.contributions, own.scores))
+        ends.append(len(order))
+    levels = np.repeat(np.arange(depth + 1), np.diff(ends))
+    return Ways(order, levels, *map(np.concatenate, zip(*edges, strict=True)))
+
+
+def traced(model: nn.Module, clip: torch.Tensor | Batch, class_index: int) -> Trace:
+    """Trace a clip; a network without such a class, for other clips, or on video without 3D convolutions is refused."""
+    clip = prepared(model, clip)
+    found = trace(model, clip) if isinstance(clip, Batch) else _traced_video(model, clip)
+    if class_index >= len(found.logits):
+        raise ValueError(f"class_index={class_index}, needed 0..{len(found.logits) - 1}: so many classes has the model")
+    return found
+
+
+def _traced_video(model: nn.Module, clip: torch.Tensor) -> Trace:
     try:
         found = trace(model, clip)
     except (RuntimeError, IndexError, TypeError) as error:
@@ -127,14 +163,9 @@ def _traced(model: nn.Module, clip: torch.Tensor | Batch) -> Trace:
     return found
 
 
-def _check(class_index, depth, threshold, rule, top) -> None:
+def check(class_index: int, depth: int) -> None:
+    """Refuse a class or a depth that no network can have."""
     if class_index < 0:
         raise ValueError(f"class_index={class_index}; needed at least 0")
     if depth < 1:
         raise ValueError(f"depth={depth}; needed at least 1, which steps over the classifier")
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"threshold={threshold}; needed from 0 to 1")
-    if rule not in RULES:
-        raise ValueError(f"rule={rule!r}; choose one of {list(RULES)}")
-    if top is not None and top < 1:
-        raise ValueError(f"top={top}; needed None or at least 1")
