@@ -86,6 +86,21 @@ def occlusion(model: nn.Module, batch: Batch, target: torch.Tensor) -> Float[np.
     return _by_joint(found / batch.x.shape[1], batch)
 
 
+def video_gradcam(
+    model: nn.Module, clip: torch.Tensor, class_index: int, layer: str
+) -> Float[np.ndarray, "frames height width"]:
+    """Positive part of GradCAM of a layer of a network on video, by captum, over the frames and pixels of one clip.
+
+    `clip` is (1, C, T, H, W), and maps run linearly between the places of the layer.
+    """
+    from captum.attr import LayerGradCam
+
+    with evaluation_mode(model):
+        found = LayerGradCam(model, model.get_submodule(layer)).attribute(clip, class_index).detach()
+    found = torch.nn.functional.interpolate(found, clip.shape[2:], mode="trilinear", align_corners=False)
+    return found[0, 0].clamp(min=0).cpu().numpy()
+
+
 def motion_energy(batch: Batch) -> Float[np.ndarray, "N M T V"]:
     """Squared speed of every joint: what moves is important. Knows no network."""
     steps = torch.zeros_like(batch.x)

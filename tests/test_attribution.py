@@ -1,4 +1,5 @@
 import numpy as np
+import pyramid_cases
 import pytest
 import torch
 from faithfulness_cases import SKELETON, WRIST, Watcher, batch_of
@@ -44,3 +45,17 @@ def test_methods_of_captum_on_a_network_leave_its_mode(rng):
     for method in (attribution.integrated_gradients, attribution.occlusion):
         assert np.isfinite(method(net, batch, torch.zeros(3, dtype=torch.long))).all()
     assert net.training
+
+
+def test_gradcam_of_a_layer_of_a_network_on_video():
+    """Mean slopes of the class weigh the layer's maps; taken here by autograd alone."""
+    model, x = pyramid_cases.tiny("Plain"), pyramid_cases.clip()
+    kept = []
+    handle = model.second.register_forward_hook(lambda _, inputs, output: kept.append(output))
+    logits = model(x)
+    handle.remove()
+    (slope,) = torch.autograd.grad(logits[0, 1], kept[0])
+    expected = (slope.mean(dim=(2, 3, 4), keepdim=True) * kept[0]).sum(dim=1, keepdim=True)
+    expected = torch.nn.functional.interpolate(expected, x.shape[2:], mode="trilinear")[0, 0].clamp(min=0)
+    found = attribution.video_gradcam(model, x, 1, "second")
+    np.testing.assert_allclose(found, expected.detach(), rtol=1e-4, atol=1e-7)

@@ -24,6 +24,10 @@ SMALL = {
         "msr_action3d",
         {"epochs": 1, "width": 0.125, "num_clips": 60, "num_explained": 6, "num_steps": 3, "distractors": 0.5},
     ),
+    "10_class_feature_pyramids": (
+        "nw_ucla",
+        {"epochs": 1, "width": 0.125, "num_clips": 40, "num_explained": 1, "depth": 2, "network": "video_mfnet"},
+    ),
     "07_scarce_data": (
         "utd_mhad",
         {"epochs": 1, "width": 0.0625, "num_frames": 12, "num_clips": 60, "shares": "0.3 0.6", "steps": "stgcn msg3d"},

@@ -84,6 +84,15 @@ def test_data_that_is_no_pyramid_is_refused(pyramid, change, message):
         Pyramid.from_dict(data)
 
 
+def test_the_strongest_of_a_step_has_children(pyramid):
+    strength = dict(zip(pyramid.nodes, pyramid.strengths(), strict=True))
+    parents = {pyramid.nodes[edge.parent] for edge in pyramid.edges}
+    for level in range(max(node.level for node in parents) + 1):
+        own = [node for node in parents if node.level == level]
+        assert strength[pyramid.strongest(level)] == max(strength[node] for node in own)
+    assert pyramid.strongest(9) is None
+
+
 def test_strengths_add_up_along_all_ways(pyramid):
     import networkx
 

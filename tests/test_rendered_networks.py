@@ -5,7 +5,7 @@ import pytest
 import torch
 from rendered_cases import ARM, clip
 
-from lib import models, training
+from lib import datasets, models, recipes, training
 from lib.clips import ClipSet
 from lib.features import capture
 from lib.models.rendered import RenderedNetwork, StickFigures
@@ -78,3 +78,13 @@ def test_it_trains_and_goes_on_from_a_checkpoint_of_the_same_pictures_only(rng, 
     assert all(map(torch.equal, model.state_dict().values(), again.state_dict().values()))
     with pytest.raises(ValueError, match="made by another training"):
         training.fit(network(size=18), clips, config=config, checkpoint=tmp_path / "net.pt", progress=False)
+
+
+@pytest.mark.parametrize("name", ["video_resnet50", "video_mfnet"])
+def test_a_recipe_trains_either_network(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("LAYERS_BUILD", str(tmp_path))
+    recipe = recipes.get("synthetic", recipes.VIDEO_RECIPES, model=name, epochs=1, width=0.0625)
+    clips = recipe.prepare(datasets.load("synthetic", split="train", limit=20, progress=False))
+    model, history = recipe.fit(clips, 0, progress=False)
+    assert model.draw.num_frames == 16
+    assert np.isfinite(history.epochs["loss"]).all()

@@ -88,6 +88,13 @@ class Pyramid:
         levels, ranks = [node.level for node in self.nodes], [rank[node.layer] for node in self.nodes]
         return strengths(np.array(levels), np.array(ranks), *map(np.array, columns)).tolist()
 
+    def strongest(self, level: int) -> Node | None:
+        """Of the kernels that many steps from the class that have children the strongest; None where there is none."""
+        parents = {edge.parent for edge in self.edges}
+        of_level = [index for index, node in enumerate(self.nodes) if node.level == level and index in parents]
+        strength = self.strengths()
+        return self.nodes[max(of_level, key=lambda index: strength[index])] if of_level else None
+
     def to_dict(self) -> dict:
         """Give the pyramid as dicts, lists, numbers and strings, for ``json.dump``; `from_dict` reads it."""
         plain = {name: value for name, value in vars(self).items() if name not in ("nodes", "edges")}
