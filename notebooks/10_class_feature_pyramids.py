@@ -132,6 +132,9 @@ for batch, own, index in zip(batches, videos, test.labels[right].tolist(), stric
 pd.concat(rows, keys=right, names=["clip", "map"]).groupby("map", sort=False).mean().round(3)
 
 # %% [markdown]
+# In pictures this small neither map stays with what moves, nor with the body: the last stage has two places by two, and
+# the shares are those of pixels drawn blindly. The tubes are pretty and say nothing about where.
+#
 # ## Does the class need them?
 #
 # Kernels of every layer that is so many steps back are silenced: the strongest of the pyramid by either rule, those
@@ -218,8 +221,8 @@ times.set_index("network").filter(columns)
 
 # %% [markdown]
 # **What this does not show.** A silent kernel leaves a constant behind its normalisation, not nothing. Orders are
-# compared one layer at a time; kernels that stand in for each other hide what each of them does. In 64 by 64 pixels the
-# last stage has two places by two, so that its maps say little about where.
+# compared one layer at a time; kernels that stand in for each other hide what each of them does. Maps of
+# larger pictures, which leave the last stage more places, were not scored.
 #
 # ```{exercise}
 # :label: ex-pyramid-rule
