@@ -11,13 +11,26 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
-def steps():
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "pages.yml").read_text())
-    return workflow["jobs"]["publish"]["steps"]
+def workflow():
+    return yaml.safe_load((ROOT / ".github" / "workflows" / "pages.yml").read_text())
+
+
+@pytest.fixture(scope="module")
+def steps(workflow):
+    return workflow["jobs"]["build"]["steps"]
 
 
 def commands(steps):
     return [step["run"] for step in steps if "run" in step]
+
+
+def test_only_a_job_that_runs_no_code_of_the_project_may_publish(workflow):
+    assert workflow["permissions"] == {"contents": "read"}
+    assert "permissions" not in workflow["jobs"]["build"]
+    publish = workflow["jobs"]["publish"]
+    assert publish["needs"] == "build"
+    assert not commands(publish["steps"])
+    assert all(step["uses"].startswith("actions/") for step in publish["steps"])
 
 
 def test_the_workflow_asks_for_the_book_theme(steps):
