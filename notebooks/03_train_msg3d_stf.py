@@ -208,8 +208,8 @@ plots.gains(found[shown], published=theirs, per_seed=gains, unit="points of accu
 
 # %% [markdown]
 # On UTD-MHAD, trained this small, there is no gain to be seen: the interval of every step holds 0, and with all terms
-# STF is behind MS-G3D in each of the five seeds. NW-UCLA has rows of the networks without a focus only, so far. What a
-# longer training or more clips would change is open.
+# STF is ahead of MS-G3D in none of the five seeds. NW-UCLA has rows of the networks without a focus only, so far. What
+# a longer training or more clips would change is open.
 #
 # An interval that holds 0 says that the seeds do not decide. The author of MS-G3D reports 88.5 to 89.9 for one network
 # trained again on the same split: single steps of half a point, as in the published ablation, are within that.

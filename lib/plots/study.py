@@ -64,7 +64,10 @@ def by_share(rows: pd.DataFrame, names: Sequence[str], *, by: str = "step", ax: 
     for name, color in zip(names, cycle(LINE_COLORS), strict=False):
         part = rows[rows[by] == name].sort_values("share")
         share = 100 * part["share"]
-        ax.fill_between(share, part["low"].astype(float), part["high"].astype(float), color=color, alpha=0.18, lw=0)
+        low, high = part["low"].astype(float), part["high"].astype(float)
+        ax.fill_between(share, low, high, color=color, alpha=0.18, lw=0)
+        if len(part) == 1:  # no area
+            ax.vlines(share, low, high, color=color, alpha=0.5, lw=2)
         ax.plot(share, part["mean"], "o-", color=color, ms=4.5, label=spoken([name])[0])
     ax.set_xscale("log")
     shares = sorted(set(100 * rows["share"]))
