@@ -1,5 +1,7 @@
 """Fixtures; they import lib inside, because the typing hook must come first."""
 
+import signal
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -25,6 +27,13 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts_reach_children():
+    """A shell's background job ignores Ctrl-C, and so would every process that it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
