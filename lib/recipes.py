@@ -187,7 +187,7 @@ def unchanged(rows: pd.DataFrame, among: Mapping[str, Recipe] = RECIPES) -> pd.D
         if dataset == "synthetic" or not len(part):
             continue
         wanted = {name: value for name, value in described(recipe).items() if name != "device"}
-        same = [part[name].eq(value) for name, value in wanted.items()]
+        same = [part[name].isna() if value is None else part[name].eq(value) for name, value in wanted.items()]
         same += [part[name].isna() for name in ("protocol", "stream") if name in part]
         for name in TERMS:
             if name in part:

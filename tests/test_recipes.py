@@ -106,6 +106,12 @@ def test_studies_keep_to_the_recipes():
     assert list(recipes.unchanged(rows[rows["dataset"] == "synthetic"], recipes.FOCUS_RECIPES).columns) == list(rows)
 
 
+def test_true_lengths_are_a_recipes_choice_too():
+    row = {"dataset": "nw_ucla"} | recipes.described(recipes.get("nw_ucla", recipes.VIDEO_RECIPES))
+    rows = pd.DataFrame([row, row | {"num_frames": 48}])
+    assert recipes.unchanged(rows, recipes.VIDEO_RECIPES).index.tolist() == [0]
+
+
 @pytest.mark.parametrize("text", ["", "msg3d, sft", "stf stf"])
 def test_steps_are_names_each_once(text):
     assert recipes.parse_steps("msg3d, stf stgcn") == ["msg3d", "stf", "stgcn"]

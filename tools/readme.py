@@ -51,6 +51,17 @@ def gains(studies: dict[str, pd.DataFrame], published: pd.DataFrame) -> Iterator
         yield f"STF over MS-G3D, {DATASETS[dataset].partition(',')[0]}, small networks", text, theirs
 
 
+def ablations(studies: dict[str, pd.DataFrame]) -> Iterator[tuple[str, str, str]]:
+    """Rows of class feature pyramids, three steps back: the lead of their kernels over random ones."""
+    rows = recipes.unchanged(studies["pyramid_ablation"], recipes.VIDEO_RECIPES)
+    rows = rows[(rows["share"] == 0.1) & (rows["level"] == 3) & (rows["method"] == "signed")]
+    for (dataset, network), part in rows.groupby(["dataset", "network"]):
+        lead = part[["mean", "low", "high"]].mean()  # of seeds, if there are several
+        text = f"{lead['mean']:+.2f} [{lead['low']:+.2f}, {lead['high']:+.2f}] over clips, seeds: {len(part)}"
+        name = f"{DATASETS[dataset].partition(',')[0]}, {network.removeprefix('video_')}"
+        yield f"Logit that a class loses with a tenth of its kernels, less that with random ones, {name}", text, "–"
+
+
 def speeds(studies: dict[str, pd.DataFrame]) -> Iterator[tuple[str, str, str]]:
     """Rows of speed: ours against the fastest peer that does the same work, of each case in the same run."""
     dtw = studies["dtw"]
@@ -64,7 +75,7 @@ def speeds(studies: dict[str, pd.DataFrame]) -> Iterator[tuple[str, str, str]]:
 def table() -> str:
     """Markdown of all rows."""
     studies, published = runs.studies(), pd.read_csv(paths.PUBLISHED)
-    rows = [*accuracies(studies, published), *gains(studies, published), *speeds(studies)]
+    rows = [*accuracies(studies, published), *gains(studies, published), *ablations(studies), *speeds(studies)]
     lines = ["| what | here | elsewhere |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
     return "\n".join(lines)
 
