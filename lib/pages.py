@@ -113,7 +113,9 @@ def resolve(page: Path, given: Mapping[str, str]) -> dict[str, object]:
     for name, text in given.items():
         if name not in known:
             raise PageError(f"{page.stem} has no parameter {name!r}{_suggest(name, known)}\n{describe(page)}")
-        kind = known[name].type or type(known[name].value).__name__
+        value = known[name].value
+        is_expression = value == known[name].default  # its type is not known before it runs
+        kind = known[name].type or ("" if is_expression else type(value).__name__)
         try:
             values[name] = _parse(kind, text)
         except ValueError:

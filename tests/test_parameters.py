@@ -118,6 +118,14 @@ def test_an_unannotated_parameter_takes_the_type_of_its_default(write_page):
         pages.resolve(page, {"rate": "x"})
 
 
+def test_an_unannotated_expression_leaves_the_type_open(write_page):
+    from lib import pages
+
+    page = write_page('# %% tags=["parameters"]\ncount = 2 * 3  # how many\n')
+    assert pages.resolve(page, {"count": "5"}) == {"count": 5}
+    assert pages.resolve(page, {"count": "five"}) == {"count": "five"}
+
+
 def test_pages_are_listed_with_their_parameters(write_page, capsys):
     from lib.__main__ import main
 
