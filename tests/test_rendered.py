@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rendered_cases import ARM, clip
 
 from lib import skeletons
-from lib.models.rendered import StickFigures
+from lib.models.figures import StickFigures
 from lib.plots.view import bone_sides
 from lib.skeletons import Skeleton
 

@@ -8,7 +8,8 @@ from rendered_cases import ARM, clip
 from lib import datasets, models, recipes, training
 from lib.clips import ClipSet
 from lib.features import capture
-from lib.models.rendered import RenderedNetwork, StickFigures
+from lib.models.figures import StickFigures
+from lib.models.rendered import RenderedNetwork
 from lib.training import TrainConfig
 
 TINY = {"width": 0.0625, "num_frames": 4, "size": 16}

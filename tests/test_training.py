@@ -1,13 +1,10 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from lib import models, recipes, scores, training, transforms
+from lib import models, recipes, training, transforms
 from lib.clips import ClipSet
 from lib.training import TrainConfig
 
@@ -262,40 +259,3 @@ def test_calibration_sees_what_varies_between_classes_that_lie_side_by_side(rng)
     net = network()
     training.calibrate_norms(net, ClipSet.from_arrays(arrays, [0] * 16 + [1] * 16, "kinect20"), batch_size=8)
     assert net.input_norm.running_var.min() > 15  # 1 within a class, 25 between the two
-
-
-def test_scores_by_hand():
-    logits = np.log(np.array([[0.7, 0.2, 0.1], [0.4, 0.5, 0.1], [0.9, 0.05, 0.05]], dtype=np.float32))
-    result = scores.score(logits, np.array([0, 0, 1]))
-    assert result.top1 == pytest.approx(1 / 3)
-    assert result.top5 == 1.0
-    np.testing.assert_array_equal(result.confusion, [[1, 1, 0], [1, 0, 0], [0, 0, 0]])
-    np.testing.assert_allclose(result.per_class, [0.5, 0.0, np.nan])
-    assert result.calibration_error == pytest.approx((abs(0.7 - 1) + abs(0.5 - 0) + abs(0.9 - 0)) / 3, abs=1e-6)
-    assert result.reliability["clips"].sum() == 3
-
-
-@given(st.integers(1, 30), st.integers(1, 9), st.integers(0, 2**32 - 1))
-def test_scores_hang_together(num_clips, num_classes, seed):
-    rng = np.random.default_rng(seed)
-    logits, labels = rng.normal(size=(num_clips, num_classes)), rng.integers(num_classes, size=num_clips)
-    result = scores.score(logits, labels)
-    assert result.confusion.sum() == num_clips
-    assert result.top1 == pytest.approx(np.trace(result.confusion) / num_clips)
-    assert result.top1 <= result.top5 <= 1
-    assert 0 <= result.calibration_error <= 1
-    shifted = scores.score(logits + 7.0, labels)
-    np.testing.assert_array_equal(shifted.confusion, result.confusion)
-
-
-def test_honest_accuracy_is_the_clean_one_where_there_is_one():
-    rows = pd.DataFrame({"test": [0.9, 0.8], "test_clean": [0.7, np.nan]})
-    assert list(scores.honest(rows)) == [0.7, 0.8]
-    assert list(scores.honest(rows[["test"]])) == [0.9, 0.8]
-
-
-def test_ties_count_as_the_winner_breaks_them():
-    result = scores.score(np.zeros((4, 10)), np.array([0, 4, 5, 9]))
-    assert (result.top1, result.top5) == (0.25, 0.5)
-    with pytest.raises(ValueError, match="logits of clip 1 hold NaN"):
-        scores.score(np.array([[0.0, 1.0], [np.nan, 0.0]]), np.array([0, 1]))
