@@ -21,6 +21,8 @@ def _identity(model: nn.Module, train: ClipSet, config: "TrainConfig") -> dict[s
     config_text = {f.name: str(getattr(config, f.name)) for f in fields(config) if f.name != "device"}
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     structure = hashlib.sha256(f"{model!r} {shapes}".encode())
+    if frozen := [name for name, parameter in model.named_parameters() if not parameter.requires_grad]:
+        structure.update(repr(frozen).encode())
     for name, value in model.named_buffers():
         if name.rpartition(".")[2] in ("A", "parents"):
             structure.update(value.cpu().numpy().tobytes())

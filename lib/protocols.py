@@ -1,4 +1,7 @@
-"""Which clips a study trains on: fewer labelled clips, the same ones for every network of a seed."""
+"""Which clips and classes a study trains on, the same for every network of a seed."""
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,8 +15,46 @@ def scarce(clips: ClipSet, share: float, seed: int) -> np.ndarray:
     """
     if not 0 < share <= 1:
         raise ValueError(f"share={share}; needed in (0, 1]")
+    return _from_each_class(clips, seed, lambda size: max(1, round(share * size)))
+
+
+def budget(clips: ClipSet, per_class: int, seed: int) -> np.ndarray:
+    """Positions of `per_class` clips of every class, in order; a smaller budget of the same seed lies within a larger.
+
+    A class with fewer clips gives all it has.
+    """
+    if per_class < 1:
+        raise ValueError(f"per_class={per_class}; needed at least 1")
+    return _from_each_class(clips, seed, lambda size: per_class)
+
+
+def class_halves(clips: ClipSet, seed: int) -> tuple[list[int], list[int]]:
+    """Classes to learn from and classes to transfer to: a random half each, the odd one with the first."""
+    num_classes = len(clips.class_names)
+    if num_classes < 4:
+        raise ValueError(f"{clips.dataset} has {num_classes} classes; two halves to tell apart need at least 4")
+    order = np.random.default_rng([seed, 1]).permutation(num_classes)
+    middle = (num_classes + 1) // 2
+    return sorted(order[:middle].tolist()), sorted(order[middle:].tolist())
+
+
+def of_classes(clips: ClipSet, classes: Sequence[int]) -> ClipSet:
+    """Clips of `classes` only, labels counted anew in the order given."""
+    classes = list(classes)
+    if len(set(classes)) < len(classes) or not all(0 <= index < len(clips.class_names) for index in classes):
+        raise ValueError(f"classes={classes}; needed numbers in 0..{len(clips.class_names) - 1}, each once")
+    places = np.flatnonzero(np.isin(clips.labels, classes))
+    if not len(places):
+        raise ValueError(f"{clips.dataset} has no clips of classes {[clips.class_names[index] for index in classes]}")
+    fresh = np.full(len(clips.class_names), -1)
+    fresh[classes] = np.arange(len(classes))
+    part = clips.subset(places)
+    return replace(part, labels=fresh[part.labels], class_names=tuple(clips.class_names[index] for index in classes))
+
+
+def _from_each_class(clips, seed, number):
     rng = np.random.default_rng([seed, 0])
     order = rng.permutation(len(clips))
     labels = clips.labels[order]
     parts = [order[labels == label] for label in np.unique(labels)]
-    return np.sort(np.concatenate([part[: max(1, round(share * len(part)))] for part in parts]))
+    return np.sort(np.concatenate([part[: number(len(part))] for part in parts]))

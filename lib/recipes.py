@@ -56,12 +56,25 @@ class Recipe:
         )
 
     def fit(
-        self, clips: ClipSet, seed: int, *, validation: ClipSet | None = None, progress: bool = True
+        self,
+        clips: ClipSet,
+        seed: int,
+        *,
+        validation: ClipSet | None = None,
+        model: nn.Module | None = None,
+        progress: bool = True,
     ) -> tuple[nn.Module, History]:
-        """Train the network of `seed` on prepared clips, or go on from, or load, its checkpoint under ``build/``."""
+        """Train the network of `seed` on prepared clips, or go on from, or load, its checkpoint under ``build/``.
+
+        Training starts from `model`, in place, where one is given, and from `build`'s fresh network otherwise.
+        """
         config = replace(self.train, seed=seed)
-        model = self.build(clips, seed)
-        text = json.dumps([asdict(replace(self, train=config)), clips.digest(), _code()], sort_keys=True)
+        own = [asdict(replace(self, train=config)), clips.digest(), _code()]
+        if model is None:
+            model = self.build(clips, seed)
+        else:
+            own.append(_weights(model))
+        text = json.dumps(own, sort_keys=True)
         name = f"{clips.dataset.replace('/', '-')}-{seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}.pt"
         checkpoint = paths.build() / "checkpoints" / name
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -236,6 +249,14 @@ def parse_streams(text: str) -> dict[str, float]:
         except ValueError:
             raise ValueError(f"streams={text!r}: weight {weight!r} is no number") from None
     return weights
+
+
+def _weights(model: nn.Module) -> str:
+    """Digest of where a training starts: every value, and which of them learn."""
+    digest = hashlib.sha256(repr([name for name, p in model.named_parameters() if p.requires_grad]).encode())
+    for name, value in model.state_dict().items():
+        digest.update(name.encode() + value.cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _code() -> str:

@@ -293,3 +293,29 @@ def get(name: str) -> Skeleton:
     if name not in LAYOUTS:
         raise ValueError(f"no skeleton layout {name!r}; choose one of {sorted(LAYOUTS)} or Skeleton.from_edges")
     return LAYOUTS[name]
+
+
+_ALIKE = (  # joints of two layouts that mark the same place of the body
+    {"spine_base", "hip_center", "root"},
+    {"spine_mid", "spine"},
+    {"spine_shoulder", "shoulder_center"},
+)
+
+
+def joint_map(source: Skeleton, target: Skeleton) -> Int[np.ndarray, " V"]:
+    """For every joint of `target` the joint of `source` at the same place, so that ``x[..., joint_map, :]`` moves over.
+
+    Joints match by name, or as the Kinect's two generations name one place: ``ntu25`` maps to ``kinect20``, which loses
+    neck, hand tips and thumbs.
+
+    Raises
+    ------
+    ValueError
+        Joints of `target` that `source` does not have, by name.
+    """
+    place = {}
+    for index, joint in enumerate(source.joints):
+        place |= dict.fromkeys(next((group for group in _ALIKE if joint in group), {joint}), index)
+    if missing := [joint for joint in target.joints if joint not in place]:
+        raise ValueError(f"skeleton {source.name!r} has no joints {missing} of {target.name!r}; choose another target")
+    return np.array([place[joint] for joint in target.joints])

@@ -94,6 +94,10 @@ def fit(
 
     Parameters
     ----------
+    model
+        Parameters with ``requires_grad=False`` stay as they are; a module that has no others is used as in evaluation.
+    train
+        Clips, as `lib.transforms` has prepared them.
     validation
         Scored after every epoch when given; never used to choose anything.
     checkpoint
@@ -122,7 +126,7 @@ def fit(
         for epoch in range(len(rows), config.epochs):
             started, sums, hits = time.perf_counter(), Counter(), 0
             torch.manual_seed(int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0]))
-            model.train()
+            _train_mode(model)
             for step, batch in enumerate(_epoch(train, config, epoch)):
                 rate = _learning_rate(config, epoch + step / steps)
                 for group in [group for one in optimizers for group in one.param_groups]:
@@ -267,10 +271,13 @@ def _augment(clip: Clip, config: TrainConfig, rng: np.random.Generator) -> Clip:
 
 
 def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not learning:
+        raise ValueError(f"{type(model).__name__}: every parameter is frozen; nothing to train")
     common = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(model.parameters(), betas=(config.momentum, 0.999), **common)
-    return torch.optim.SGD(model.parameters(), momentum=config.momentum, nesterov=config.momentum > 0, **common)
+        return torch.optim.AdamW(learning, betas=(config.momentum, 0.999), **common)
+    return torch.optim.SGD(learning, momentum=config.momentum, nesterov=config.momentum > 0, **common)
 
 
 def _learning_rate(config: TrainConfig, epoch: float) -> float:
@@ -288,6 +295,15 @@ def _class_weights(train: ClipSet, device: str) -> torch.Tensor:
     count = np.bincount(train.labels, minlength=len(train.class_names))
     weight = np.where(count > 0, len(train) / np.maximum(count, 1) / (count > 0).sum(), 0.0)
     return torch.tensor(weight, dtype=torch.float32, device=device)
+
+
+def _train_mode(model: nn.Module) -> None:
+    """Training mode, but for modules whose parameters are all frozen: their statistics and dropout rest as well."""
+    model.train()
+    for module in model.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            module.eval()
 
 
 @contextmanager

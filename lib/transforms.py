@@ -9,7 +9,9 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
+from lib import skeletons
 from lib.clips import Clip
+from lib.skeletons import Skeleton
 
 Transform = Callable[[Clip], Clip]
 
@@ -84,6 +86,13 @@ def mirror(clip: Clip) -> Clip:
     x[..., 0] *= -1
     truth = None if clip.truth is None else clip.truth[:, :, clip.skeleton.mirror]
     return replace(clip, x=x, truth=truth)
+
+
+def onto(clip: Clip, skeleton: Skeleton) -> Clip:
+    """Keep the joints that `skeleton` has, in its order (`skeletons.joint_map`)."""
+    joints = skeletons.joint_map(clip.skeleton, skeleton)
+    truth = None if clip.truth is None else clip.truth[:, :, joints]
+    return replace(clip, x=clip.x[:, :, joints], truth=truth, skeleton=skeleton)
 
 
 def bones(clip: Clip) -> Clip:

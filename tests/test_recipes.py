@@ -2,11 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from lib import datasets, focus, paths, protocols, recipes, training
-from lib.clips import ClipSet
+from lib import datasets, focus, paths, recipes, training
 from lib.focus import TERMS
 
 
@@ -124,29 +121,3 @@ def test_shares_are_numbers_each_once(text):
     assert recipes.parse_shares("0.1, 0.25 1") == [0.1, 0.25, 1.0]
     with pytest.raises(ValueError, match="needed numbers above 0"):
         recipes.parse_shares(text)
-
-
-# --- fewer clips -----------------------------------------------------------------------------------------------------
-
-
-def labelled(counts):
-    labels = np.repeat(np.arange(len(counts)), counts)
-    return ClipSet.from_arrays([np.ones((2, 17, 3), np.float32)] * len(labels), labels, "coco17")
-
-
-@given(counts=st.lists(st.integers(1, 12), min_size=1, max_size=4), share=st.floats(0.01, 1.0), seed=st.integers(0, 9))
-def test_parts_are_stratified_and_lie_within_larger_ones(counts, share, seed):
-    clips = labelled(counts)
-    places = protocols.scarce(clips, share, seed)
-    kept = np.bincount(clips.labels[places], minlength=len(counts))
-    np.testing.assert_array_equal(kept, [max(1, round(share * count)) for count in counts])
-    assert np.isin(places, protocols.scarce(clips, min(1.0, 1.5 * share), seed)).all()
-    assert len(np.unique(places)) == len(places)
-
-
-def test_another_seed_keeps_others_and_all_is_all():
-    clips = labelled([40, 40])
-    assert set(protocols.scarce(clips, 0.25, 0)) != set(protocols.scarce(clips, 0.25, 1))
-    np.testing.assert_array_equal(protocols.scarce(clips, 1.0, 3), np.arange(80))
-    with pytest.raises(ValueError, match=r"share=0; needed in \(0, 1\]"):
-        protocols.scarce(clips, 0, 0)

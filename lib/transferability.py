@@ -1,0 +1,124 @@
+"""How promising a network's features look for classes that it was not trained on, before any tuning.
+
+Scores of vectors (N, D), one per labelled clip, such as the features of a layer averaged over frames and joints. Higher
+is better. `lib.smoothness` scores the same clips from distances between whole sequences.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from scipy.optimize import minimize_scalar
+from scipy.spatial.distance import cdist
+from scipy.stats import spearmanr
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+LOG_RATIOS = (-20.0, 20.0)  # of alpha / beta to the mean squared singular value, natural logarithm
+
+
+def pooled(sequences: Sequence[Float[np.ndarray, "T D"]]) -> Float[np.ndarray, "N D"]:
+    """Mean over the frames of every clip."""
+    return np.stack([sequence.mean(axis=0, dtype=np.float64) for sequence in sequences])
+
+
+def logme(features: Float[np.ndarray, "N D"], labels: Int[np.ndarray, " N"]) -> float:
+    """Log of maximum evidence per clip of linear models from features to one-hot labels, mean over classes.
+
+    Notes
+    -----
+    You et al., LogME (ICML 2021). Weights have precision alpha, noise beta; given their ratio, the best beta has a
+    closed form, so that one number is left to find. We search it on a grid and refine, where the paper iterates a fixed
+    point, which may stop at a lesser maximum. A class that the features tell exactly has unbounded evidence: what is
+    left unexplained is held above a millionth of the labels' variance.
+    """
+    features, labels = _checked(features, labels)
+    num_clips = len(features)
+    left, values, _ = np.linalg.svd(features, full_matrices=False)
+    squares = values**2
+    grid = np.linspace(*LOG_RATIOS, 121) + np.log(max(squares.mean(), np.finfo(float).tiny))
+    found = []
+    for index in np.unique(labels):
+        target = (labels == index).astype(np.float64)
+        along = (left.T @ target) ** 2
+        beyond = max(target @ target - along.sum(), 0.0)
+        least = 1e-6 * num_clips * target.var()
+
+        def negative(log_ratio, along=along, beyond=beyond, least=least):
+            ratio = np.exp(log_ratio)
+            unexplained = max((ratio * along / (squares + ratio)).sum() + beyond, least)
+            spread = num_clips * (1 + np.log(2 * np.pi * unexplained / num_clips))
+            return 0.5 * (spread + np.log1p(squares / ratio).sum()) / num_clips
+
+        best = int(np.argmin([negative(at) for at in grid]))
+        ends = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
+        found.append(-minimize_scalar(negative, bounds=ends, method="bounded").fun)
+    return float(np.mean(found))
+
+
+def nearest_neighbor(features: Float[np.ndarray, "N D"], labels: Int[np.ndarray, " N"]) -> float:
+    """Share of clips whose nearest other clip is of the same class; each dimension has unit spread."""
+    features, labels = _checked(features, labels)
+    scaled = StandardScaler().fit_transform(features)
+    distances = cdist(scaled, scaled)
+    np.fill_diagonal(distances, np.inf)
+    return float((labels[distances.argmin(axis=1)] == labels).mean())
+
+
+def linear_probe(features: Float[np.ndarray, "N D"], labels: Int[np.ndarray, " N"], *, seed: int = 0) -> float:
+    """Accuracy of a logistic regression on clips it has not seen: five folds, or as many as the rarest class has clips.
+
+    Raises
+    ------
+    ValueError
+        A class with a single clip, which no fold can both learn and score.
+    """
+    features, labels = _checked(features, labels)
+    rarest = int(np.unique(labels, return_counts=True)[1].min())
+    if rarest < 2:
+        raise ValueError("labels: a class has a single clip; a probe needs at least two of each")
+    folds = StratifiedKFold(min(5, rarest), shuffle=True, random_state=seed)
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    return float(cross_val_score(probe, features, labels, cv=folds).mean())
+
+
+def agreement(rows: pd.DataFrame, predictors: Mapping[str, int]) -> pd.DataFrame:
+    """How well each predictor orders the depths of one transfer, and what its choice costs.
+
+    Parameters
+    ----------
+    rows
+        One row per depth: ``accuracy`` and the predictors' columns; rows that lack one are left out.
+    predictors
+        {column: 1 where higher is better, -1 where lower is}.
+
+    Returns
+    -------
+    A row per predictor: ``correlation`` (Spearman's, between predictor and accuracy; NaN where either is constant) and
+    ``regret`` (accuracy of the best depth less that of the predictor's first choice, ties to the earliest row).
+    """
+    rows = rows.dropna(subset=["accuracy", *predictors])
+    if len(rows) < 2:
+        raise ValueError(f"rows: {len(rows)} depths with all of {list(predictors)}; needed at least 2")
+    found = {}
+    for name, sign in predictors.items():
+        values = sign * rows[name].to_numpy(dtype=float)
+        constant = np.ptp(values) == 0 or np.ptp(rows["accuracy"]) == 0
+        correlation = np.nan if constant else spearmanr(values, rows["accuracy"]).statistic
+        chosen = rows["accuracy"].iloc[int(values.argmax())]
+        found[name] = {"correlation": correlation, "regret": rows["accuracy"].max() - chosen}
+    return pd.DataFrame.from_dict(found, orient="index").rename_axis("predictor")
+
+
+def _checked(features, labels):
+    features, labels = np.asarray(features, dtype=np.float64), np.asarray(labels)
+    if features.ndim != 2 or labels.shape != features.shape[:1] or len(labels) < 2:
+        raise ValueError(f"features {features.shape}, labels {labels.shape}; needed (N, D) and (N,), N at least 2")
+    if not np.isfinite(features).all():
+        raise ValueError("features hold NaN or inf; needed numbers")
+    if len(np.unique(labels)) < 2:
+        raise ValueError("labels: a single class; needed at least two")
+    return features, labels

@@ -1,0 +1,92 @@
+import numpy as np
+import oracles_transfer as oracles
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib import transferability
+
+
+def clouds(rng, num_classes=3, per_class=8, dimensions=5, apart=2.0):
+    labels = np.repeat(np.arange(num_classes), per_class)
+    centers = apart * rng.normal(size=(num_classes, dimensions))
+    return centers[labels] + rng.normal(size=(len(labels), dimensions)), labels
+
+
+@pytest.mark.parametrize(("dimensions", "apart"), [(2, 2.0), (5, 1.0), (40, 1.0)])
+def test_logme_is_the_greatest_evidence(rng, dimensions, apart):
+    features, labels = clouds(rng, dimensions=dimensions, apart=apart)
+    assert transferability.logme(features, labels) == pytest.approx(oracles.logme(features, labels), abs=2e-4)
+
+
+def test_logme_of_features_that_tell_the_classes_exactly_is_finite_and_highest(rng):
+    features, labels = clouds(rng)
+    exact = np.eye(3)[labels]
+    assert np.isfinite(transferability.logme(exact, labels))
+    assert transferability.logme(exact, labels) > transferability.logme(features, labels)
+
+
+@given(st.integers(0, 100))
+def test_scores_do_not_know_the_order_of_clips_or_the_numbers_of_classes(seed):
+    rng = np.random.default_rng(seed)
+    features, labels = clouds(rng)
+    order, renamed = rng.permutation(len(labels)), rng.permutation(3)
+    for score in (transferability.logme, transferability.nearest_neighbor):
+        assert score(features[order], renamed[labels][order]) == pytest.approx(score(features, labels), rel=1e-9)
+
+
+def test_nearest_neighbor_matches_the_plain_loop(rng):
+    for apart in (0.0, 1.0, 5.0):
+        features, labels = clouds(rng, apart=apart)
+        assert transferability.nearest_neighbor(features, labels) == oracles.nearest_neighbor(features, labels)
+
+
+def test_every_score_prefers_classes_that_are_apart(rng):
+    near, labels = clouds(rng, apart=0.0, per_class=15)
+    far, _ = clouds(rng, apart=4.0, per_class=15)
+    for score in (transferability.logme, transferability.nearest_neighbor, transferability.linear_probe):
+        assert score(far, labels) > score(near, labels)
+
+
+def test_a_probe_of_separated_classes_is_right_and_of_noise_is_not(rng):
+    features, labels = clouds(rng, apart=20.0)
+    assert transferability.linear_probe(features, labels) == 1.0
+    noise = rng.normal(size=(300, 4))
+    assert transferability.linear_probe(noise, np.arange(300) % 3) < 0.5
+
+
+def test_pooled_is_the_mean_over_frames(rng):
+    sequences = [rng.normal(size=(frames, 3)).astype(np.float32) for frames in (1, 4)]
+    np.testing.assert_allclose(transferability.pooled(sequences)[1], sequences[1].mean(axis=0), rtol=1e-6)
+
+
+def test_agreement_orders_depths_and_prices_the_choice():
+    rows = pd.DataFrame({"accuracy": [0.5, 0.7, 0.9, np.nan], "error": [0.4, 0.3, 0.1, 0.0], "luck": [3.0, 1, 2, 5]})
+    found = transferability.agreement(rows, {"error": -1, "luck": 1})
+    assert found.loc["error", "correlation"] == pytest.approx(1.0)
+    assert found.loc["error", "regret"] == 0
+    assert found.loc["luck", "correlation"] == pytest.approx(-0.5)
+    assert found.loc["luck", "regret"] == pytest.approx(0.4)
+    flat = transferability.agreement(rows.assign(luck=1.0), {"luck": 1})
+    assert np.isnan(flat.loc["luck", "correlation"])
+    with pytest.raises(ValueError, match="1 depths with all of"):
+        transferability.agreement(rows.iloc[2:], {"luck": 1})
+
+
+@pytest.mark.parametrize(
+    ("features", "labels", "message"),
+    [
+        (np.full((3, 2), np.nan), np.arange(3), "NaN or inf"),
+        (np.zeros((3, 2)), np.zeros(3, int), "a single class"),
+    ],
+)
+def test_unusable_features_are_refused(features, labels, message):
+    for score in (transferability.logme, transferability.nearest_neighbor, transferability.linear_probe):
+        with pytest.raises(ValueError, match=message):
+            score(features, labels)
+
+
+def test_a_probe_needs_two_clips_of_each_class(rng):
+    with pytest.raises(ValueError, match="a class has a single clip"):
+        transferability.linear_probe(rng.normal(size=(3, 2)), np.array([0, 0, 1]))
