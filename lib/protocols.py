@@ -2,10 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
+from lib import datasets, transforms
 from lib.clips import ClipSet
+
+
+class Transfer(NamedTuple):
+    """Clips to learn from before, and those of the target by split (``train``, ``test``, NW-UCLA's ``test_clean``)."""
+
+    old: ClipSet
+    new: dict[str, ClipSet]
 
 
 def scarce(clips: ClipSet, share: float, seed: int) -> np.ndarray:
@@ -50,6 +60,36 @@ def of_classes(clips: ClipSet, classes: Sequence[int]) -> ClipSet:
     fresh[classes] = np.arange(len(classes))
     part = clips.subset(places)
     return replace(part, labels=fresh[part.labels], class_names=tuple(clips.class_names[index] for index in classes))
+
+
+def transfer(source: str, target: str, *, seed: int, limit: int | None = None, progress: bool = True) -> Transfer:
+    """Load what a network knows and what it is to learn, as clips that nobody has prepared yet.
+
+    Parameters
+    ----------
+    source, target
+        Datasets by name. Two names: all classes of each, the source's joints moved onto the target's skeleton. One
+        name: a random half of its classes is old, the other half new (`class_halves`).
+    seed
+        Decides the halves.
+    limit
+        Clips of each split of a synthetic dataset; real ones are used whole.
+
+    Raises
+    ------
+    ValueError
+        The source's skeleton lacks joints of the target's.
+    """
+
+    def load(name, split):
+        return datasets.load(name, split=split, limit=limit if name == "synthetic" else None, progress=progress)
+
+    splits = ["train", "test", "test_clean"] if target == "nw_ucla" else ["train", "test"]
+    old, new = load(source, "train"), {split: load(target, split) for split in splits}
+    if source == target:
+        known, unknown = class_halves(old, seed)
+        return Transfer(of_classes(old, known), {split: of_classes(part, unknown) for split, part in new.items()})
+    return Transfer(old.map(partial(transforms.onto, skeleton=new["train"].skeleton)), new)
 
 
 def _from_each_class(clips, seed, number):

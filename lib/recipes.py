@@ -128,6 +128,15 @@ FOCUS_RECIPES: Mapping[str, Recipe] = {
 }
 """Small ones for the studies of STF, the same for every network that is compared: minutes a run on one core."""
 
+TRANSFER_RECIPES: Mapping[str, Recipe] = {
+    **FOCUS_RECIPES,
+    "synthetic": replace(
+        FOCUS_RECIPES["synthetic"],
+        train=replace(FOCUS_RECIPES["synthetic"].train, epochs=15, learning_rate=0.004),
+    ),
+}
+"""Those of the studies of STF; the page's own small network sees more, so that it has something to pass on."""
+
 _VIDEO = Recipe(
     "video_resnet50",
     width=0.25,

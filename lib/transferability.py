@@ -1,10 +1,6 @@
-"""How promising a network's features look for classes that it was not trained on, before any tuning.
+"""How promising a network's features look for classes that it was not trained on, before any tuning."""
 
-Scores of vectors (N, D), one per labelled clip, such as the features of a layer averaged over frames and joints. Higher
-is better. `lib.smoothness` scores the same clips from distances between whole sequences.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -16,17 +12,55 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from lib import dtw, features, graphs, smoothness
+from lib.clips import ClipSet
 
 LOG_RATIOS = (-20.0, 20.0)  # of alpha / beta to the mean squared singular value, natural logarithm
 
 
-def pooled(sequences: Sequence[Float[np.ndarray, "T D"]]) -> Float[np.ndarray, "N D"]:
-    """Mean over the frames of every clip."""
-    return np.stack([sequence.mean(axis=0, dtype=np.float64) for sequence in sequences])
+SCORES = {"cross-class mass": -1, "linear probe": 1, "LogME": 1, "nearest neighbour": 1}
+"""Columns of `by_layer`: 1 where higher is better, -1 where lower is."""
+
+
+def by_layer(model: nn.Module, clips: ClipSet, *, num_neighbors: int = 5, seed: int = 0) -> pd.DataFrame:
+    """Score every layer of `model` on labelled clips of new classes; the clips themselves come first, as ``clips``.
+
+    Parameters
+    ----------
+    clips
+        As prepared for the network, at least two of each class.
+    num_neighbors
+        Candidates of each clip in the NNK graph of the layer.
+    seed
+        Of the linear probe's folds.
+
+    Returns
+    -------
+    A row per layer and the columns of `SCORES`: cross-class mass of the dataset graph over distances by window-based
+    DTW between whole sequences (windows of four input frames, every four, a band of a fifth, divided by the path's
+    length, as on the page on layer geometry); the others on features averaged over frames and joints.
+    """
+    raw = [clip.x[: clip.length, clip.present].mean(axis=1).reshape(clip.length, -1) for clip in clips]
+    sequences = {"clips": raw} | features.extract(model, clips)
+    averaged = {"clips": raw} | features.extract(model, clips, pool="joints")
+    settings = {"window_size": 4, "stride": 4, "radius": 0.2, "normalize": "path"}
+    found = {}
+    for layer, matrix in dtw.by_layer(sequences, {"clips": 1} | model.layer_strides, **settings).items():
+        graph = graphs.nnk(matrix, min(num_neighbors, len(clips) - 1))
+        vectors = np.stack([sequence.mean(axis=0, dtype=np.float64) for sequence in averaged[layer]])
+        found[layer] = {
+            "cross-class mass": smoothness.label_smoothness(graph, clips.labels).cross_class_mass,
+            "linear probe": linear_probe(vectors, clips.labels, seed=seed),
+            "LogME": logme(vectors, clips.labels),
+            "nearest neighbour": nearest_neighbor(vectors, clips.labels),
+        }
+    return pd.DataFrame.from_dict(found, orient="index").rename_axis("layer")
 
 
 def logme(features: Float[np.ndarray, "N D"], labels: Int[np.ndarray, " N"]) -> float:
-    """Log of maximum evidence per clip of linear models from features to one-hot labels, mean over classes.
+    """Log evidence per clip, at its greatest, of linear models from features to one-hot labels, mean over classes.
 
     Notes
     -----

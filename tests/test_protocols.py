@@ -73,3 +73,24 @@ def test_classes_without_clips_are_named():
     clips = labelled([2, 3]).subset([0, 1])
     with pytest.raises(ValueError, match=r"has no clips of classes \['class_1'\]"):
         protocols.of_classes(clips, [1])
+
+
+# --- what a network knows, and what it is to learn ----------------------------------------------------------------
+
+
+def test_one_dataset_gives_halves_of_its_classes():
+    old, new = protocols.transfer("synthetic", "synthetic", seed=1, limit=60, progress=False)
+    assert not set(old.class_names) & set(new["test"].class_names)
+    assert new["train"].class_names == new["test"].class_names
+    assert len(old.class_names) == len(new["test"].class_names) == 10
+
+
+def test_two_datasets_give_all_classes_on_the_skeleton_of_the_target(downloads):
+    old, new = protocols.transfer("synthetic", "msr_action3d", seed=1, limit=30, progress=False)
+    assert old.skeleton == new["train"].skeleton
+    assert (len(old), len(new["train"]), list(new)) == (30, 284, ["train", "test"])
+
+
+def test_joints_that_the_source_lacks_are_named(downloads):
+    with pytest.raises(ValueError, match="'kinect20' has no joints"):
+        protocols.transfer("msr_action3d", "synthetic", seed=0, limit=10, progress=False)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import transferability
+from lib import datasets, features, protocols, recipes, transferability
 
 
 def clouds(rng, num_classes=3, per_class=8, dimensions=5, apart=2.0):
@@ -56,9 +56,19 @@ def test_a_probe_of_separated_classes_is_right_and_of_noise_is_not(rng):
     assert transferability.linear_probe(noise, np.arange(300) % 3) < 0.5
 
 
-def test_pooled_is_the_mean_over_frames(rng):
-    sequences = [rng.normal(size=(frames, 3)).astype(np.float32) for frames in (1, 4)]
-    np.testing.assert_allclose(transferability.pooled(sequences)[1], sequences[1].mean(axis=0), rtol=1e-6)
+def test_layers_are_scored_in_their_order_after_the_clips():
+    recipe = recipes.get("synthetic", recipes.FOCUS_RECIPES, num_frames=12)
+    recipe = recipes.focus_step(recipe, "stgcn")
+    clips = recipe.prepare(datasets.load("synthetic", split="train", limit=40, progress=False))
+    clips = clips.subset(protocols.budget(clips, 2, 0))
+    model = recipe.build(clips, 0)
+    found = transferability.by_layer(model, clips, num_neighbors=3)
+    assert list(found.index) == ["clips", *model.layer_names]
+    assert list(found.columns) == list(transferability.SCORES)
+    assert np.isfinite(found.to_numpy()).all()
+    assert found["cross-class mass"].between(0, 1).all()
+    vectors = np.stack([part.mean(axis=0) for part in features.extract(model, clips, pool="joints")["layers.9"]])
+    assert found.loc["layers.9", "LogME"] == pytest.approx(transferability.logme(vectors, clips.labels), rel=1e-5)
 
 
 def test_agreement_orders_depths_and_prices_the_choice():

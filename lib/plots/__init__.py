@@ -14,7 +14,7 @@ from lib.plots.kernels import ablation, pyramid
 from lib.plots.layout import spectral_layout
 from lib.plots.skeleton import pose, pose_strip
 from lib.plots.speed import growth, speed
-from lib.plots.study import by_share, gains
+from lib.plots.study import by_depth, by_share, gains
 from lib.plots.style import class_style, styled
 from lib.plots.summary import class_counts, clip_lengths
 from lib.plots.training import confusion, learning_curves, reliability
@@ -27,6 +27,7 @@ __all__ = [
     "ablation",
     "alignment",
     "band_sensitivity",
+    "by_depth",
     "by_share",
     "class_counts",
     "class_importance",

@@ -1,4 +1,4 @@
-"""What a study over seeds found: gains of one network over another, and accuracy against the share of clips."""
+"""What a study over seeds found: gains of one network over another, accuracy against clips or tuned layers."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -57,24 +57,42 @@ def by_share(rows: pd.DataFrame, names: Sequence[str], *, by: str = "step", ax: 
 
     `rows` has columns ``share``, `by`, ``mean``, ``low`` and ``high`` (NaN with a single seed), shares in (0, 1].
     """
-    need_columns(rows, ["share", by, "mean", "low", "high"], "rows")
-    if unknown := [name for name in names if name not in set(rows[by])]:
-        raise ValueError(f"names {unknown} have no rows; choose from {sorted(set(rows[by]))}")
-    ax = new_axes(ax, (5.2, 3.4))
-    for name, color in zip(names, cycle(LINE_COLORS), strict=False):
-        part = rows[rows[by] == name].sort_values("share")
-        share = 100 * part["share"]
-        low, high = part["low"].astype(float), part["high"].astype(float)
-        ax.fill_between(share, low, high, color=color, alpha=0.18, lw=0)
-        if len(part) == 1:  # no area
-            ax.vlines(share, low, high, color=color, alpha=0.5, lw=2)
-        ax.plot(share, part["mean"], "o-", color=color, ms=4.5, label=spoken([name])[0])
+    need_columns(rows, ["share"], "rows")
+    ax = _lines(rows.assign(share=100 * rows["share"]), names, "share", by, new_axes(ax, (5.2, 3.4)))
     ax.set_xscale("log")
     shares = sorted(set(100 * rows["share"]))
     ax.set_xticks(shares, [f"{share:g}" for share in shares], minor=False)
     ax.minorticks_off()
+    ax.set(xlabel="training clips (%)", ylabel="accuracy")
+    return ax
+
+
+@styled
+def by_depth(rows: pd.DataFrame, names: Sequence[str], *, by: str = "start", ax: Axes | None = None) -> Axes:
+    """Draw accuracy against the number of tuned layers, a line for each of `names` with its interval over seeds.
+
+    `rows` has columns ``num_tuned``, `by`, ``mean``, ``low`` and ``high`` (NaN with a single seed).
+    """
+    need_columns(rows, ["num_tuned"], "rows")
+    ax = _lines(rows, names, "num_tuned", by, new_axes(ax, (5.2, 3.4)))
+    ax.set_xticks(sorted(set(rows["num_tuned"])))
+    ax.set(xlabel="tuned layers, beside the classifier", ylabel="accuracy")
+    return ax
+
+
+def _lines(rows, names, along, by, ax):
+    need_columns(rows, [by, "mean", "low", "high"], "rows")
+    if unknown := [name for name in names if name not in set(rows[by])]:
+        raise ValueError(f"names {unknown} have no rows; choose from {sorted(set(rows[by]))}")
+    for name, color in zip(names, cycle(LINE_COLORS), strict=False):
+        part = rows[rows[by] == name].sort_values(along)
+        low, high = part["low"].astype(float), part["high"].astype(float)
+        ax.fill_between(part[along], low, high, color=color, alpha=0.18, lw=0)
+        if len(part) == 1:  # no area
+            ax.vlines(part[along], low, high, color=color, alpha=0.5, lw=2)
+        ax.plot(part[along], part["mean"], "o-", color=color, ms=4.5, label=spoken([name])[0])
     low, high = ax.get_ylim()
-    ax.set(xlabel="training clips (%)", ylabel="accuracy", ylim=(max(low, 0), min(high, 1)))  # of few seeds lie beyond
+    ax.set_ylim(max(low, 0), min(high, 1))  # intervals of few seeds lie beyond
     ax.grid(axis="y")
     ax.legend()
     return ax
