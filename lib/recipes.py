@@ -153,7 +153,7 @@ VIDEO_RECIPES: Mapping[str, Recipe] = {
     "nw_ucla": replace(
         _VIDEO,
         dropout=0.3,
-        train=replace(_VIDEO.train, epochs=26, learning_rate=0.003, turn=60.0, tilt=20.0, noise=0.01),
+        train=replace(_VIDEO.train, epochs=60, learning_rate=0.003, turn=60.0, tilt=20.0, noise=0.01, mirror=True),
     ),
     "utd_mhad": _VIDEO,
     "msr_action3d": _VIDEO,
