@@ -159,13 +159,13 @@ def _read_actions(root: str | Path | None, progress: bool) -> tuple[list[Recordi
     source = archive.locate("cmu_mocap_expmap_actions", _ACTION_FILE, root, download, folder=_FOLDER)
     found, rests, frozen = {}, 0, 0
     for match, contents in archive.members(source, _ACTION_FILE, progress=progress):
-        channels, rest = _cmu_files.action_channels(contents, match[0])
         action, number = match[1], int(match[2])
+        if (action, number) in found:
+            raise DatasetError(f"{source}: {action}_{number} stands in it under two numbers")
+        channels, rest = _cmu_files.action_channels(contents, match[0])
         rests += rest
         frozen += int((np.diff(channels, axis=0) == 0).all(axis=1).sum())
         found[action, number] = Recording(name, f"{action}_{number}", action, channels, _CHANNELS[name], FPS)
-    if len({recording.name for recording in found.values()}) < len(found):
-        raise DatasetError(f"{source}: one recording stands in it under two numbers")
     notes = f"{rests} recordings begin with a rest pose, left out", f"{frozen} frames repeat the one before"
     return [found[key] for key in sorted(found)], splits.report(len(found), 32, [], *notes)
 
