@@ -56,7 +56,7 @@ def mocap_files(rng):
     return {
         f"{action}_{k}.txt": text(action_rows(rng)[0])
         for action in ("basketball", "basketball_signal", "walking")
-        for k in (1, 2, 10)
+        for k in (1, 2, 3)
     }
 
 

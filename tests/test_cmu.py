@@ -103,7 +103,7 @@ def test_whole_recordings_are_held_out(archives):
                 found = cmu.recordings(name, archives, split=split, protocol=protocol)
                 names[name, protocol, split] = [recording.name for recording in found]
                 assert names[name, protocol, split] == list(read(name, archives, split=split, protocol=protocol).names)
-    assert names["cmu_mocap", None, "test"] == ["basketball_10", "basketball_signal_10", "walking_10"]
+    assert names["cmu_mocap", None, "test"] == ["basketball_3", "basketball_signal_3", "walking_3"]
     assert names["cmu_mocap", "selection", "test"] == ["basketball_2", "basketball_signal_2", "walking_2"]
     assert names["cmu_mocap", "selection", "train"] == ["basketball_1", "basketball_signal_1", "walking_1"]
     assert names["cmu_subject86", None, "test"] == ["86_10", "86_11"]
@@ -117,7 +117,7 @@ def test_whole_recordings_are_held_out(archives):
 
 def test_an_action_with_one_recording_is_for_training(tmp_path, rng):
     files = mocap_files(rng)
-    write_zip(tmp_path / "cmu_mocap_expmap_actions.zip", {k: v for k, v in files.items() if k != "walking_10.txt"})
+    write_zip(tmp_path / "cmu_mocap_expmap_actions.zip", {k: v for k, v in files.items() if k != "walking_3.txt"})
     assert [r.name for r in cmu.recordings("cmu_mocap", tmp_path, split="test")][-1] == "walking_2"
     write_zip(tmp_path / "cmu_mocap_expmap_actions.zip", {"walking_2.txt": files["walking_2.txt"]})
     with pytest.raises(DatasetError, match="none of its 1 clips is of split 'test'"):
@@ -259,10 +259,13 @@ def test_a_trial_needs_both_of_its_files(tmp_path, rng):
         cmu.recordings("cmu_subject86", tmp_path)
 
 
-def test_one_recording_cannot_stand_under_two_numbers(tmp_path, rng):
+def test_other_files_of_the_repository_are_not_taken_for_recordings(tmp_path, rng):
     files = mocap_files(rng)
-    write_zip(tmp_path / "cmu_mocap_expmap_actions.zip", files | {"walking_01.txt": files["walking_1.txt"]})
-    with pytest.raises(DatasetError, match="walking_1 stands in it under two numbers"):
+    others = {"walking_extra/walking_13.txt": b"", "washwindow/washwindow_1.txt": files["walking_1.txt"]}
+    write_zip(tmp_path / "cmu_mocap_expmap_actions.zip", files | others)
+    assert len(cmu.recordings("cmu_mocap", tmp_path)) == 9
+    write_zip(tmp_path / "cmu_mocap_expmap_actions.zip", files | {"test/walking_1.txt": files["walking_2.txt"]})
+    with pytest.raises(DatasetError, match=r"walking_1\.txt stands in it more than once"):
         cmu.recordings("cmu_mocap", tmp_path)
 
 
