@@ -55,7 +55,8 @@ def recordings(
     split
         ``"train"`` or ``"test"``; None for all. Whole recordings are held out: of each action the last one, of subject
         86 trials 10 and 11. With protocol ``"selection"`` the same is done within the training recordings: ``test`` is
-        the last of each action that has two, and trial 09.
+        the last of each action that has two, and trial 09. No frame is in two recordings. A performer can be in both
+        parts, as files do not name theirs; trials 10 and 11 hold actions that the others lack.
     fps
         At most 120. Channels and segments are resampled, linearly; a whole fraction of 120 takes every k-th frame.
 
