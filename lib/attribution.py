@@ -91,12 +91,20 @@ def video_gradcam(
 ) -> Float[np.ndarray, "frames height width"]:
     """Positive part of GradCAM of a layer of a network on video, by captum, over the frames and pixels of one clip.
 
-    `clip` is (1, C, T, H, W), and maps run linearly between the places of the layer.
+    `clip` is (1, C, T, H, W), finite, and maps run linearly between the places of the layer.
     """
     from captum.attr import LayerGradCam
 
+    if clip.ndim != 5 or len(clip) != 1 or not bool(torch.isfinite(clip).all()):
+        raise ValueError(f"clip has shape {tuple(clip.shape)}; needed one clip (1, C, T, H, W) of finite numbers")
+    if layer not in dict(model.named_modules()):
+        raise ValueError(f"no layer {layer!r} in {type(model).__name__}")
+    with torch.no_grad(), evaluation_mode(model):
+        num_classes = model(clip.detach().clone()).shape[1]
+    if not 0 <= class_index < num_classes:
+        raise ValueError(f"class_index={class_index}, needed 0..{num_classes - 1}")
     with evaluation_mode(model):
-        found = LayerGradCam(model, model.get_submodule(layer)).attribute(clip, class_index).detach()
+        found = LayerGradCam(model, model.get_submodule(layer)).attribute(clip.detach().clone(), class_index).detach()
     found = torch.nn.functional.interpolate(found, clip.shape[2:], mode="trilinear", align_corners=False)
     return found[0, 0].clamp(min=0).cpu().numpy()
 

@@ -38,6 +38,19 @@ def budget(clips: ClipSet, per_class: int, seed: int) -> np.ndarray:
     return _from_each_class(clips, seed, lambda size: per_class)
 
 
+def round_robin(labels: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Positions of all clips, classes in turn, so that the beginning holds as many classes as it can.
+
+    Clips for which `first` (N,) holds, such as those that a network gets right, come before all others.
+    """
+    labels, late = np.asarray(labels), ~np.asarray(first, dtype=bool)
+    turn = np.zeros(len(labels), dtype=np.int64)
+    for group in np.unique(2 * labels + late):
+        own = 2 * labels + late == group
+        turn[own] = np.arange(own.sum())
+    return np.lexsort((labels, turn, late))
+
+
 def class_halves(clips: ClipSet, seed: int) -> tuple[list[int], list[int]]:
     """Classes to learn from and classes to transfer to: a random half each, the odd one with the first."""
     num_classes = len(clips.class_names)

@@ -51,6 +51,17 @@ def test_halves_share_no_class_and_leave_none_out(num_classes, seed):
     assert len(first) - len(second) in (0, 1)
 
 
+@given(labels=st.lists(st.integers(0, 4), min_size=1, max_size=30), seed=st.integers(0, 9), count=st.integers(1, 30))
+def test_the_first_clips_hold_as_many_classes_as_they_can(labels, seed, count):
+    labels = np.array(labels)
+    first = np.random.default_rng(seed).random(len(labels)) < 0.6
+    order = protocols.round_robin(labels, first)
+    np.testing.assert_array_equal(np.sort(order), np.arange(len(labels)))
+    assert (np.diff(first[order].astype(int)) <= 0).all()
+    own = order[: min(count, first.sum())]
+    assert len(set(labels[own])) == min(len(own), len(set(labels[first])))
+
+
 def test_halves_need_two_classes_each():
     with pytest.raises(ValueError, match="has 3 classes; two halves to tell apart need at least 4"):
         protocols.class_halves(labelled([1, 1, 1]), 0)

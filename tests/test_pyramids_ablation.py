@@ -54,6 +54,34 @@ def test_kernels_that_are_not_there_are_refused(kernels):
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
+class Functional(torch.nn.Module):
+    """Two convolutions in one module."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(4, 3, 1, 3, 3))
+        self.other = torch.nn.Parameter(torch.randn(4, 4, 1, 3, 3))
+
+    def forward(self, x):
+        return torch.nn.functional.conv3d(torch.nn.functional.conv3d(x, self.weight).relu(), self.other)
+
+
+@pytest.mark.parametrize("how", ["parametrized", "weight_norm", "functional"])
+def test_layers_whose_modules_do_not_hold_their_weights_are_refused(how):
+    model = tiny("Plain")
+    if how == "parametrized":
+        torch.nn.utils.parametrizations.weight_norm(model.second)
+    elif how == "weight_norm":
+        with pytest.warns(FutureWarning):
+            torch.nn.utils.weight_norm(model.second)
+    else:
+        model = torch.nn.Sequential(
+            Functional(), torch.nn.AdaptiveAvgPool3d(1), torch.nn.Flatten(), torch.nn.Linear(4, 3)
+        )
+    with pytest.raises(ValueError, match="do not run with the weights that their modules hold"):
+        ablation(model, clip())
+
+
 def test_the_kernel_that_a_class_lives_on_is_found_where_large_weights_are_not(planted):
     rows = ablation(planted, clip(), depth=1, shares=[0.2]).set_index("method")
     assert rows["num_kernels"].tolist() == [1] * 4
@@ -80,6 +108,7 @@ def test_every_order_silences_equally_many_of_each_layer(name, monkeypatch):
 
     monkeypatch.setattr(_ablation, "silenced", watched)
     rows = ablation(tiny(name), clip(), depth=3, shares=[0.5])
+    seen = seen[1:]  # the first looks whether kernels can be silenced at all
     each = 3 + 2  # orders, and draws of the random one
     for level in range(len(seen) // each):
         same = seen[each * level : each * (level + 1)]

@@ -47,6 +47,46 @@ def test_a_tube_is_what_the_chosen_channels_hold(rule):
     np.testing.assert_allclose(heat, expected, rtol=1e-4, atol=1e-6)
 
 
+class Overwriting(torch.nn.Module):
+    """Adds to its input, or writes the sum over it; convolutions by name, with another padding."""
+
+    def __init__(self, written):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.first = torch.nn.Conv3d(3, 4, 3, padding=1)
+            self.second = torch.nn.Conv3d(4, 4, 3, padding=1, padding_mode="reflect")
+            self.head = torch.nn.Linear(4, 3)
+        self.written = written
+
+    def forward(self, x):
+        x = self.first(input=x)
+        if self.written:
+            x += self.second(input=x)
+        else:
+            x = x + self.second(input=x)
+        return self.head(x.mean(dim=(2, 3, 4)))
+
+
+@pytest.mark.parametrize("rule", ["published", "signed"])
+def test_a_tube_is_of_what_the_layer_saw_whatever_is_written_over_it_later(rule):
+    (_, one), (_, other) = (tube(Overwriting(written), "second", rule, threshold=0.1) for written in (False, True))
+    assert one.any()
+    np.testing.assert_array_equal(one, other)
+
+
+def test_a_clip_is_left_as_it_was():
+    from lib import attribution, pyramids
+
+    model = torch.nn.Sequential(torch.nn.ReLU(inplace=True), tiny("Plain"))
+    given = clip()
+    before = given.clone()
+    found = pyramids.class_feature_pyramid(model, given, 1, 3, threshold=0.1)
+    pyramids.saliency_tube(model, given, found, "1.second")
+    attribution.video_gradcam(model, given, 1, "1.second")
+    assert torch.equal(given, before)
+
+
 @pytest.mark.parametrize("name", ["Grouped", "Residual", "Branched"])
 def test_groups_sums_and_branches_have_tubes(name):
     from lib import pyramids

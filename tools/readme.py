@@ -52,14 +52,20 @@ def gains(studies: dict[str, pd.DataFrame], published: pd.DataFrame) -> Iterator
 
 
 def ablations(studies: dict[str, pd.DataFrame]) -> Iterator[tuple[str, str, str]]:
-    """Rows of class feature pyramids, three steps back: the lead of their kernels over random ones."""
+    """Rows of class feature pyramids, three steps back: the lead of their kernels, and of heavy ones, over random."""
     rows = recipes.unchanged(studies["pyramid_ablation"], recipes.VIDEO_RECIPES)
-    rows = rows[(rows["share"] == 0.1) & (rows["level"] == 3) & (rows["method"] == "signed")]
+    rows = rows[(rows["share"] == 0.1) & (rows["level"] == 3)].rename(columns={"mean": "value"})
     for (dataset, network), part in rows.groupby(["dataset", "network"]):
-        lead = part[["mean", "low", "high"]].mean()  # of seeds, if there are several
-        text = f"{lead['mean']:+.2f} [{lead['low']:+.2f}, {lead['high']:+.2f}] over clips, seeds: {len(part)}"
+        lead = trust.over_seeds(part, ["method"])
+        if lead["seeds"].min() < 2:
+            continue
+        found = [
+            f"{rule} {lead.loc[rule, 'mean']:+.2f} [{lead.loc[rule, 'low']:+.2f}, {lead.loc[rule, 'high']:+.2f}]"
+            for rule in ("published", "signed", "magnitude")
+        ]
         name = f"{DATASETS[dataset].partition(',')[0]}, {network.removeprefix('video_')}"
-        yield f"Logit that a class loses with a tenth of its kernels, less that with random ones, {name}", text, "–"
+        what = "Logit that a class loses with a tenth of the kernels three steps back, less that with random ones"
+        yield f"{what}, {name}, {lead['seeds'].iloc[0]} seeds", "; ".join(found), "–"
 
 
 def speeds(studies: dict[str, pd.DataFrame]) -> Iterator[tuple[str, str, str]]:

@@ -14,6 +14,7 @@ from lib.pyramids._clips import arguments, prepared
 from lib.pyramids._layers import Trace
 from lib.pyramids._pyramid import strengths
 from lib.pyramids._search import RULES, Ways, check, explored, traced
+from lib.pyramids._trace import trace
 from lib.pyramids._weights import stacked
 
 METHODS = (*RULES, "magnitude", "random")
@@ -79,7 +80,8 @@ def ablation(
     Raises
     ------
     ValueError
-        Another value than said above, or a clip or network that `class_feature_pyramid` refuses.
+        Another value than said above, a clip or network that `class_feature_pyramid` refuses, or a layer that does not
+        run with the weights that its module holds (a parametrization, several operators in one module).
 
     Notes
     -----
@@ -95,6 +97,7 @@ def ablation(
     of_rule = {rule: explored(seen, class_index, depth, rule=rule, **options) for rule in RULES}
     strength = {rule: _strengths(seen, ways) for rule, ways in of_rule.items()}
     clip = prepared(model, clip)
+    _check_silence(model, clip, {layer: int(own.argmax()) for layer, own in strength["published"].items() if own.any()})
     whole = _scores(model, clip, class_index)
     rows = []
     for level, layers in _layers_by_level(seen, of_rule["published"]).items():
@@ -118,6 +121,17 @@ def ablation(
                     {"level": level, "share": share, "method": method, "num_kernels": sum(counts.values()), **drops}
                 )
     return pd.DataFrame(rows)
+
+
+def _check_silence(model: nn.Module, clip: torch.Tensor | Batch, kernels: Mapping[str, int]) -> None:
+    """Refuse a network in which one kernel of a layer, {layer: kernel}, still gives something when it is silenced."""
+    with silenced(model, {layer: [kernel] for layer, kernel in kernels.items()}):
+        maps = trace(model, clip, kept=kernels.items()).maps
+    if loud := [layer for layer, kernel in kernels.items() if bool(maps[layer, kernel].any())]:
+        raise ValueError(
+            f"layers {loud[:5]} do not run with the weights that their modules hold, and cannot be silenced; remove "
+            "parametrizations, and give each operator a module of its own"
+        )
 
 
 def _layers_by_level(seen: Trace, ways: Ways) -> dict[int, dict[str, int]]:

@@ -65,13 +65,15 @@ class Trace:
     """Layers in the order in which they ran, the logits (classes,), and for each logit the kernels behind it.
 
     `maps` holds what the kernels that were asked for give everywhere, (N, ...): before normalisation, with the bias; of
-    a graph convolution in windows, where every frame of a window has its own, their mean.
+    a graph convolution in windows, where every frame of a window has its own, their mean. `given` holds ``input``,
+    ``stride``, ``padding`` and ``dilation`` of the convolution that was asked for.
     """
 
     layers: tuple[Layer, ...]
     logits: torch.Tensor
     outputs: tuple[Share, ...]
     maps: dict[tuple[str, int], torch.Tensor] = field(default_factory=dict, repr=False)
+    given: dict[str, object] = field(default_factory=dict, repr=False)
 
 
 def meetings(given, axis: int, x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:

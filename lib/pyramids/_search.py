@@ -1,5 +1,6 @@
 """Class feature pyramids (Stergiou et al. 2019): from a class back to the kernels that it draws on, layer by layer."""
 
+import operator
 from typing import NamedTuple
 
 import numpy as np
@@ -72,9 +73,11 @@ def class_feature_pyramid(
     from the authors' release: they repeat a grouped kernel's weights over all groups, where ours sees its own group;
     products are not divided by their sum before they are scaled, which would turn their order round where it is
     negative; sums are followed on all sides that count, see `shortcuts`; a kernel whose input channels are all 0 has
-    no children. Under ``"signed"`` what a sum gives is split among the kernels behind it in the shares that `trace`
-    measures.
+    no children. A channel's mean activation is that of what the convolution is given: padding that is an operator of
+    its own, as reflection is, counts. Under ``"signed"`` what a sum gives is split among the kernels behind it in the
+    shares that `trace` measures.
     """
+    class_index, depth, threshold = operator.index(class_index), operator.index(depth), float(threshold)
     check(class_index, depth)
     if not 0 <= threshold <= 1:
         raise ValueError(f"threshold={threshold}; needed from 0 to 1")
@@ -121,6 +124,8 @@ def explored(found: Trace, class_index: int, depth: int, **options) -> Ways:
     edges: list[tuple[np.ndarray, ...]] = [(np.zeros(0, int), np.zeros(0, int), np.zeros(0), np.zeros(0))]
     for step in range(depth):
         parents = range(*ends[-2:])
+        if not parents:
+            break
         by_layer: dict[int, list[int]] = {}
         for layer, kernel in order[parents.start : parents.stop]:
             by_layer.setdefault(layer, []).append(kernel)
@@ -135,7 +140,7 @@ def explored(found: Trace, class_index: int, depth: int, **options) -> Ways:
             reached = np.array([place[child] for child in own.keys], dtype=int)
             edges.append((np.full(len(reached), parent), reached, own.contributions, own.scores))
         ends.append(len(order))
-    levels = np.repeat(np.arange(depth + 1), np.diff(ends))
+    levels = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
     return Ways(order, levels, *map(np.concatenate, zip(*edges, strict=True)))
 
 

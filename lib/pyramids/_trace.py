@@ -20,7 +20,13 @@ from lib.pyramids._sources import NONE
 from lib.pyramids._tracer import Tracer
 
 
-def trace(model: nn.Module, clip: torch.Tensor | Batch, *, kept: Collection[tuple[str, int]] = ()) -> Trace:
+def trace(
+    model: nn.Module,
+    clip: torch.Tensor | Batch,
+    *,
+    kept: Collection[tuple[str, int]] = (),
+    watched: str | None = None,
+) -> Trace:
     """Run a clip through a network, in evaluation mode and without gradients, and find its layers.
 
     Parameters
@@ -31,6 +37,8 @@ def trace(model: nn.Module, clip: torch.Tensor | Batch, *, kept: Collection[tupl
         (1, C, T, H, W); for a network on skeletons a batch of one clip.
     kept
         Kernels, (layer's name, kernel), whose output is wanted everywhere: `Trace.maps`.
+    watched
+        Name of a convolution whose input is wanted: `Trace.given`.
 
     Notes
     -----
@@ -45,7 +53,7 @@ def trace(model: nn.Module, clip: torch.Tensor | Batch, *, kept: Collection[tupl
     layer that collapses it. Partitions are sides of a sum. A clip's own graph counts as given, like the fixed one.
     Padded frames and absent persons are left out, unless the network itself counts them (``pooling="mean"``).
     """
-    tracer = Tracer(kept)
+    tracer = Tracer(kept, watched)
     with (
         torch.inference_mode(False),
         torch.no_grad(),
@@ -62,8 +70,10 @@ def trace(model: nn.Module, clip: torch.Tensor | Batch, *, kept: Collection[tupl
         raise ValueError(f"the model gives {found}, needed logits (1, classes); wrap it in a module that picks them")
     if not tracer.knows(logits):
         raise ValueError("the model's logits do not come from the clip")
+    if not bool(torch.isfinite(logits).all()):
+        raise ValueError(f"the model's logits are {logits[0].tolist()[:5]}, needed finite numbers; check its weights")
     outputs = tuple(tracer.sources[label] for label in tracer.labels_of(logits)[0].tolist())
-    return Trace(tuple(tracer.layers), logits[0].detach(), outputs, tracer.maps)
+    return Trace(tuple(tracer.layers), logits[0].detach(), outputs, tracer.maps, tracer.given)
 
 
 @contextmanager

@@ -16,13 +16,15 @@ from lib.pyramids._sources import NONE, Sources, merged
 class Tracer(TorchDispatchMode):
     """Sees every operator of a forward pass; keeps labels of origin beside tensors, and layers as they ran.
 
-    Of the kernels `kept`, (layer's name, kernel), it keeps what they give everywhere: `maps`, clips before places.
+    Of the kernels `kept`, (layer's name, kernel), it keeps what they give everywhere: `maps`, clips before places. Of
+    the layer `watched`, a convolution, it keeps what it was given: `given`.
     """
 
-    def __init__(self, kept: Collection[tuple[str, int]] = ()):
+    def __init__(self, kept: Collection[tuple[str, int]] = (), watched: str | None = None):
         super().__init__()
-        self.kept = frozenset(kept)
+        self.kept, self.watched = frozenset(kept), watched
         self.maps: dict[tuple[str, int], torch.Tensor] = {}
+        self.given: dict[str, object] = {}
         self.sources = Sources()
         self.layers: list[Layer] = []
         self.labels = WeakTensorKeyDictionary()
@@ -171,6 +173,8 @@ class Tracer(TorchDispatchMode):
         sums = sums / out[0, 0].numel()
         means = mean.flatten(1).mean(dim=1)
         made = self.record(weight, sums, means, labels, out, groups=given["groups"], transposed=given["transposed"])
+        if self.layers[-1].name == self.watched:  # a copy: others may write over it
+            self.given = {name: given[name] for name in ("stride", "padding", "dilation")} | {"input": x.clone()}
         return made.reshape(1, -1, *[1] * len(axes)).expand(out.shape)
 
     def record(

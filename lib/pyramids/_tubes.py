@@ -6,7 +6,6 @@ from jaxtyping import Float
 from torch import nn
 from torch.nn import functional as F
 
-from lib.models.layers import evaluation_mode
 from lib.pyramids._clips import prepared
 from lib.pyramids._layers import Layer
 from lib.pyramids._pyramid import Pyramid
@@ -44,7 +43,8 @@ def saliency_tube(
     and channels are of one tensor.
     """
     clip = prepared(model, clip)
-    layers = trace(model, clip).layers
+    ran = trace(model, clip, watched=layer)
+    layers = ran.layers
     own = next((each for each in layers if each.name == layer), None)
     if layer not in found.layer_sizes or own is None:
         raise ValueError(f"no layer {layer!r} in this pyramid and network; the pyramid has {list(found.layer_sizes)}")
@@ -53,7 +53,7 @@ def saliency_tube(
     weights = _weights_of_channels(own, found, [each.name for each in layers])
     if not weights:
         raise ValueError(f"kernels of {layer!r} have no children in this pyramid; make it deeper")
-    module, x = _input(model, clip, layer)
+    x = ran.given["input"][0]
     if found.rule == "published":
         heat = torch.einsum("c,cthw->thw", sum(weights.values()).to(x), x)
     else:
@@ -62,7 +62,8 @@ def saliency_tube(
             channels = own.channels(index)
             seen = slice(channels.start, channels.stop)
             kernel[0, seen] += own.kernel(index) * of_channel[seen].reshape(-1, 1, 1, 1)
-        heat = F.conv3d(x[None], kernel.to(x), None, module.stride, module.padding, module.dilation)[0, 0]
+        places = (ran.given[name] for name in ("stride", "padding", "dilation"))
+        heat = F.conv3d(x[None], kernel.to(x), None, *places)[0, 0]
     heat = F.interpolate(heat[None, None].float(), clip.shape[2:], mode="trilinear", align_corners=False)[0, 0]
     return heat.clamp(min=0).cpu().numpy()
 
@@ -81,16 +82,3 @@ def _weights_of_channels(own: Layer, found: Pyramid, names: list[str]) -> dict[i
                 if behind & below[index]:
                     weights[node.kernel][channel] = strengths[index]
     return weights
-
-
-def _input(model: nn.Module, clip: torch.Tensor, layer: str) -> tuple[nn.Module, torch.Tensor]:
-    """Return the module of a layer, and (C, T', H', W') what it was given when it ran as that layer."""
-    name, _, time = layer.partition(":")
-    module, seen = model.get_submodule(name), []
-    handle = module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0][0]))
-    try:
-        with torch.no_grad(), evaluation_mode(model):
-            model(clip)
-    finally:
-        handle.remove()
-    return module, seen[int(time or 1) - 1]
