@@ -1,0 +1,156 @@
+"""What spoiled input does to a network: to its answers, to the neighbours of clips at every layer, and to its maps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from torch import nn
+
+from lib import dtw, faithfulness, features, gradcam, graphs, smoothness
+from lib.clips import Batch, ClipSet
+from lib.graphs import NeighborGraph
+
+CHOICES = ("holds", "does not hold", "not decided")
+
+
+@dataclass(frozen=True)
+class GraphConfig:
+    """How the graph of a layer is made, as on the page about layer geometry."""
+
+    window_size: int = 4  # frames of the input per DTW window
+    stride: int = 4  # input frames between windows
+    radius: float = 0.2  # DTW band as a share of a sequence's windows
+    num_neighbors: int = 10  # candidates per clip
+    sigma_scale: float = 1 / 3  # kernel width as a share of the mean distance to the last candidate
+
+
+class View(NamedTuple):
+    """How one network sees a set of clips."""
+
+    graphs: dict[str, NeighborGraph]  # by layer, over the clips
+    maps: dict[str, Float[np.ndarray, "N M T_l V"]]  # GradCAM by layer; empty where no class was to be explained
+
+
+def view(
+    model: nn.Module,
+    clips: ClipSet,
+    target: Int[np.ndarray, " N"] | None = None,
+    *,
+    layers: Sequence[str] | None = None,
+    config: GraphConfig | None = None,
+) -> View:
+    """Graph and maps of every layer.
+
+    Parameters
+    ----------
+    target
+        Class of each clip that the maps explain; None: no maps. Give all views of a comparison the same: otherwise a
+        map also moves because the answer has changed.
+    layers
+        Names from ``model.layer_names``; all by default.
+    """
+    config = config or GraphConfig()
+    layers = list(model.layer_names if layers is None else layers)
+    found = dtw.by_layer(
+        features.extract(model, clips, layers),
+        model.layer_strides,
+        window_size=config.window_size,
+        stride=config.stride,
+        radius=config.radius,
+        normalize="path",
+    )
+    k = config.num_neighbors
+    linked = {
+        name: graphs.nnk(part, k, sigma=graphs.bandwidth(part, k, scale=config.sigma_scale))
+        for name, part in found.items()
+    }
+    maps = {} if target is None else gradcam.gradcam(model, clips.batch(np.arange(len(clips))), layers, target)
+    return View(linked, maps)
+
+
+def by_layer(
+    clean: View, spoiled: View, clips: ClipSet, layer_strides: dict[str, int], untrained: tuple[View, View]
+) -> pd.DataFrame:
+    """Compare two views of the same clips, beside those of an untrained network; one row per layer.
+
+    Parameters
+    ----------
+    clean, spoiled
+        Views of clips as they are, and spoiled; equal ones give what a clean row holds.
+    layer_strides
+        The network's attribute of that name.
+    untrained
+        The same two views by a network that has learned nothing.
+
+    Returns
+    -------
+    ``layer, depth``; ``cross_class_mass, interpolation_error`` of the spoiled clips' graph; ``overlap``, the mean
+    Jaccard index of a clip's neighbours in both graphs; all three also with the prefix ``untrained_``; and
+    ``map_agreement``, the mean rank correlation of a clip's two maps, with ``map_zero``, that of the clean map with the
+    untrained network's map of the same clean clip.
+    """
+    batch = clips.batch(np.arange(len(clips)))
+    rows = []
+    for depth, layer in enumerate(spoiled.graphs):
+        ends = _at_layer(batch, layer_strides[layer])
+        row = {"layer": layer, "depth": depth}
+        for prefix, before, after in (("", clean, spoiled), ("untrained_", *untrained)):
+            smooth = smoothness.label_smoothness(after.graphs[layer], clips.labels)
+            row[f"{prefix}cross_class_mass"] = smooth.cross_class_mass
+            row[f"{prefix}interpolation_error"] = smooth.interpolation_error
+            row[f"{prefix}overlap"] = overlap(before.graphs[layer], after.graphs[layer]).mean()
+        for name, other in (("map_agreement", spoiled), ("map_zero", untrained[0])):
+            row[name] = faithfulness.rank_correlation(clean.maps[layer], other.maps[layer], ends).mean()
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _at_layer(batch: Batch, stride: int) -> Batch:
+    return batch._replace(lengths=-(-batch.lengths // stride))
+
+
+def overlap(first: NeighborGraph, second: NeighborGraph) -> Float[np.ndarray, " N"]:
+    """Jaccard index of the neighbours that a clip has in two graphs; 1 for the same ones, or for none in both."""
+    if len(first) != len(second):
+        raise ValueError(f"graphs over {len(first)} and {len(second)} clips; needed the same clips in both")
+    one, two = (graph.adjacency(None).astype(bool) for graph in (first, second))
+    common = one.multiply(two).sum(axis=1)
+    either = first.num_neighbors + second.num_neighbors - common
+    return np.divide(common, either, out=np.ones(len(first)), where=either > 0)
+
+
+def answers(
+    clean: Float[np.ndarray, "N classes"],
+    spoiled: Float[np.ndarray, "N classes"],
+    labels: Int[np.ndarray, " N"],
+    *,
+    rng: np.random.Generator,
+) -> dict[str, float]:
+    """Accuracy of logits for spoiled clips, its ``change`` and that one's interval, paired over the clips."""
+    before, after = (logits.argmax(axis=1) == labels for logits in (clean, spoiled))
+    change = smoothness.paired_difference(after.astype(float), before.astype(float), rng=rng)
+    return {"accuracy": float(after.mean()), "change": change.value, "low": change.low, "high": change.high}
+
+
+def chance_mass(labels: Int[np.ndarray, " N"]) -> float:
+    """Cross-class mass to expect of neighbours drawn at random: the share of pairs of clips that differ in class."""
+    count = np.bincount(labels)
+    return float(1 - (count * (count - 1)).sum() / (len(labels) * (len(labels) - 1)))
+
+
+def damage(clean: pd.Series | float, spoiled: pd.Series | float, chance: pd.Series | float) -> pd.Series | float:
+    """Share of the way from the clean value to chance: 0 unharmed, 1 nothing left; one scale for any measure.
+
+    Negative where the spoiled value is the better one.
+    """
+    return (spoiled - clean) / (chance - clean)
+
+
+def verdict(low: float, high: float, *, limit: float = 0.0) -> str:
+    """Is a value above `limit`? ``"holds"``, ``"does not hold"`` or ``"not decided"``, by the ends of its interval."""
+    if low > limit:
+        return CHOICES[0]
+    return CHOICES[1] if high < limit else CHOICES[2]

@@ -1,0 +1,123 @@
+"""What spoiled clips do to a network: overlap, damage, verdicts, and the table over layers."""
+
+import numpy as np
+import oracles_corruptions as oracles
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+
+from lib import corruptions, datasets, graphs, models, robustness, smoothness, training
+from lib.robustness import GraphConfig
+
+
+def random_graph(rng, n=12, k=4):
+    points = rng.normal(size=(n, 3))
+    return graphs.nnk(cdist(points, points), k)
+
+
+def test_overlap_matches_the_oracle(rng):
+    one, two = random_graph(rng), random_graph(rng)
+    wanted = oracles.overlap(one.indices, one.weights, two.indices, two.weights)
+    np.testing.assert_allclose(robustness.overlap(one, two), wanted, rtol=1e-12)
+    np.testing.assert_array_equal(robustness.overlap(one, two), robustness.overlap(two, one))
+    assert 0 < np.mean(wanted) < 1
+
+
+def test_a_graph_overlaps_with_itself_and_empty_with_empty(rng):
+    one = random_graph(rng)
+    np.testing.assert_array_equal(robustness.overlap(one, one), 1)
+    points = np.array([[0.0], [1.0], [2.5], [900.0]])
+    alone = graphs.nnk(cdist(points, points), 2, sigma=1.0)
+    assert alone.num_neighbors[3] == 0
+    np.testing.assert_array_equal(robustness.overlap(alone, alone), 1)
+
+
+def test_overlap_needs_the_same_clips(rng):
+    with pytest.raises(ValueError, match="graphs over 12 and 9 clips; needed the same"):
+        robustness.overlap(random_graph(rng), random_graph(rng, n=9))
+
+
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=30))
+def test_chance_mass_matches_the_oracle(labels):
+    assert robustness.chance_mass(np.array(labels)) == pytest.approx(oracles.chance_mass(labels), abs=1e-12)
+
+
+def test_chance_mass_is_that_of_permuted_labels(rng):
+    labels = rng.integers(3, size=40)
+    points = rng.normal(size=(40, 2))
+    graph = graphs.knn(cdist(points, points), 5)
+    permuted = smoothness.permutation_baseline(graph, labels, rng=rng, num_permutations=2000).total.cross_class_mass
+    assert permuted.mean() == pytest.approx(robustness.chance_mass(labels), abs=4 * permuted.std() / np.sqrt(2000))
+
+
+@given(st.floats(0, 0.4), st.floats(0.5, 1), st.floats(0, 1))
+def test_damage_is_0_at_the_clean_value_and_1_at_chance(clean, chance, share):
+    assert robustness.damage(clean, clean + share * (chance - clean), chance) == pytest.approx(share, abs=1e-9)
+    assert robustness.damage(1 - clean, 1 - chance, 1 - chance) == pytest.approx(1)  # accuracy falls towards chance
+
+
+def test_verdicts_follow_the_ends_of_the_interval():
+    assert [robustness.verdict(*ends) for ends in ((0.1, 0.2), (-0.2, -0.1), (-0.1, 0.1))] == list(robustness.CHOICES)
+    assert robustness.verdict(0.1, 0.2, limit=0.3) == "does not hold"
+    assert robustness.verdict(np.nan, np.nan) == "not decided"
+
+
+def test_answers_are_paired_over_clips():
+    labels = np.array([0, 0, 1, 1, 1, 0] * 10)
+    clean = np.eye(2)[labels]
+    spoiled = clean.copy()
+    spoiled[::6] = spoiled[::6, ::-1]
+    found = robustness.answers(clean, spoiled, labels, rng=np.random.default_rng(0))
+    assert found["accuracy"] == pytest.approx(5 / 6)
+    assert found["change"] == pytest.approx(-1 / 6)
+    assert found["low"] < found["change"] < found["high"] < 0
+    same = robustness.answers(clean, clean, labels, rng=np.random.default_rng(0))
+    assert (same["change"], same["low"], same["high"]) == (0, 0, 0)
+
+
+@pytest.fixture(scope="module")
+def network():
+    raw = datasets.load("synthetic", limit=16, split="test")
+    fresh = [
+        models.build("stgcn", num_classes=len(raw.class_names), skeleton=raw.skeleton, width=0.0625, seed=seed)
+        for seed in (0, 1)
+    ]
+    return raw, *(training.calibrate_norms(model, raw) for model in fresh)
+
+
+def test_the_table_of_equal_views_says_so(network):
+    clips, model, other = network
+    config = GraphConfig(num_neighbors=5)
+    layers = ["layers.0", "layers.9"]
+    clean = robustness.view(model, clips, clips.labels, layers=layers, config=config)
+    control = robustness.view(other, clips, clips.labels, layers=layers, config=config)
+    rows = robustness.by_layer(clean, clean, clips, model.layer_strides, (control, control))
+    assert rows["layer"].tolist() == layers
+    np.testing.assert_array_equal(rows[["overlap", "untrained_overlap"]], 1)
+    np.testing.assert_allclose(rows["map_agreement"], 1)
+    assert (rows["map_zero"].abs() < 0.9).all()
+    assert (rows["interpolation_error"] != rows["untrained_interpolation_error"]).any()
+
+
+def test_a_spoiled_view_differs_and_smoothness_is_that_of_its_own_graph(network):
+    clips, model, other = network
+    spoiled = corruptions.corrupt(clips, "joint_noise", 0.1)
+    config = GraphConfig(num_neighbors=5)
+    clean, after = (
+        robustness.view(model, part, clips.labels, layers=["layers.4"], config=config) for part in (clips, spoiled)
+    )
+    control = robustness.view(other, clips, clips.labels, layers=["layers.4"], config=config)
+    rows = robustness.by_layer(clean, after, clips, model.layer_strides, (control, control))
+    smooth = smoothness.label_smoothness(after.graphs["layers.4"], clips.labels)
+    assert rows["cross_class_mass"].item() == smooth.cross_class_mass
+    assert rows["interpolation_error"].item() == smooth.interpolation_error
+    assert 0 < rows["overlap"].item() < 1
+    assert rows["map_agreement"].item() < 1
+
+
+def test_a_view_without_a_class_has_no_maps(network):
+    clips, model, _ = network
+    seen = robustness.view(model, clips, layers=["layers.9"], config=GraphConfig(num_neighbors=3))
+    assert seen.maps == {}
+    assert list(seen.graphs) == ["layers.9"]
