@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 from torch import nn
 
-from lib import dtw, faithfulness, features, gradcam, graphs, smoothness
+from lib import dtw, faithfulness, features, gradcam, graphs, scores, smoothness, trust
 from lib.clips import Batch, ClipSet
 from lib.graphs import NeighborGraph
 
@@ -147,6 +147,83 @@ def damage(clean: pd.Series | float, spoiled: pd.Series | float, chance: pd.Seri
     Negative where the spoiled value is the better one.
     """
     return (spoiled - clean) / (chance - clean)
+
+
+def damages(answered: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
+    """Damage of every run to accuracy and to the smoothness of each layer, one long table.
+
+    Parameters
+    ----------
+    answered
+        One row per run and condition: ``dataset, seed, corruption, step, level, unit, num_classes`` and the accuracy,
+        ``test_clean`` where a dataset has it, else ``test``. A run's row of step 0 holds the clean clips.
+    seen
+        One row per run, condition and layer: what :func:`by_layer` returns, ``dataset, seed, corruption, step, level,
+        unit`` and ``chance_mass``; step 0 as above.
+
+    Returns
+    -------
+    ``dataset, seed, corruption, step, level, unit, series, layer, value``; series are ``accuracy`` (layer is NaN),
+    ``smoothness`` and ``smoothness, untrained``.
+    """
+    ids = ["dataset", "seed", "corruption", "step", "level", "unit"]
+    answered = answered.assign(now=scores.honest(answered), chance=1 / answered["num_classes"], layer=np.nan)
+    parts = [_damage(answered, ["dataset", "seed"]).assign(series="accuracy")]
+    for series, column in (("smoothness", "cross_class_mass"), ("smoothness, untrained", "untrained_cross_class_mass")):
+        part = seen.assign(now=seen[column], chance=seen["chance_mass"])
+        parts.append(_damage(part, ["dataset", "seed", "layer"]).assign(series=series))
+    return pd.concat(parts, ignore_index=True)[[*ids, "series", "layer", "value"]]
+
+
+def _damage(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    clean = rows[rows["step"] == 0].set_index(by)["now"].rename("clean")
+    rows = rows[rows["step"] > 0].join(clean, on=by)
+    return rows.assign(value=damage(rows["clean"], rows["now"], rows["chance"]))
+
+
+CLAIMS = {
+    "smoothness is damaged": "any",
+    "smoothness is damaged by more than a tenth": "limit",
+    "accuracy is damaged more than smoothness": "accuracy",
+    "an untrained network's smoothness is damaged more": "untrained",
+}
+"""What is asked of smoothness, all as differences that would lie above a limit."""
+LIMIT = 0.1  # share of the way to chance from which on we do not call an effect limited
+
+
+def claims(found: pd.DataFrame, layer: str) -> pd.DataFrame:
+    """Put the four `CLAIMS` about one layer to the runs; one row per dataset, corruption, level and claim.
+
+    Parameters
+    ----------
+    found
+        As from :func:`damages`.
+
+    Returns
+    -------
+    Indexed by ``dataset, corruption, step, level, claim``: ``mean, low, high`` over seeds (95 %, Student's) of the
+    damage or of the difference of two damages in one seed, ``seeds``, and the ``verdict``. The second claim's limit is
+    `LIMIT`, that of the others 0.
+    """
+    keys = ["dataset", "corruption", "step", "level", "seed"]
+    part = found[found["layer"].isna() | (found["layer"] == layer)]
+    wide = part.pivot(index=keys, columns="series", values="value")
+    smooth = wide["smoothness"]
+    put = {
+        "any": smooth,
+        "limit": smooth,
+        "accuracy": wide["accuracy"] - smooth,
+        "untrained": wide["smoothness, untrained"] - smooth,
+    }
+    rows = pd.concat(
+        {claim: put[kind].rename("value").reset_index() for claim, kind in CLAIMS.items()}, names=["claim"]
+    )
+    table = trust.over_seeds(rows.reset_index("claim"), [*keys[:-1], "claim"])
+    limits = table.index.get_level_values("claim").map(lambda claim: LIMIT if CLAIMS[claim] == "limit" else 0.0)
+    verdicts = [
+        verdict(low, high, limit=limit) for low, high, limit in zip(table["low"], table["high"], limits, strict=True)
+    ]
+    return table.assign(verdict=verdicts)
 
 
 def verdict(low: float, high: float, *, limit: float = 0.0) -> str:

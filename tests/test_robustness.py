@@ -2,6 +2,7 @@
 
 import numpy as np
 import oracles_corruptions as oracles
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +56,51 @@ def test_chance_mass_is_that_of_permuted_labels(rng):
 def test_damage_is_0_at_the_clean_value_and_1_at_chance(clean, chance, share):
     assert robustness.damage(clean, clean + share * (chance - clean), chance) == pytest.approx(share, abs=1e-9)
     assert robustness.damage(1 - clean, 1 - chance, 1 - chance) == pytest.approx(1)  # accuracy falls towards chance
+
+
+def runs_of(clean_accuracy, accuracy, clean_mass, mass, untrained, seeds=(0, 1, 2)):
+    """Tables of runs in which noise changes accuracy and mass alike in all seeds, but for a little."""
+    shared = {"dataset": "utd_mhad", "unit": "m"}
+    steps = ({"corruption": "none", "step": 0, "level": 0.0}, {"corruption": "joint_noise", "step": 2, "level": 0.02})
+    answered, seen = [], []
+    for seed in seeds:
+        for step, right, share, bare in zip(
+            steps, (clean_accuracy, accuracy), (clean_mass, mass), (0.5, untrained), strict=True
+        ):
+            row = shared | step | {"seed": seed}
+            answered.append(row | {"num_classes": 10, "test": right + 0.001 * seed})
+            masses = {"cross_class_mass": share + 0.001 * seed, "untrained_cross_class_mass": bare}
+            seen.append(row | masses | {"layer": "layers.9", "depth": 9, "chance_mass": 0.9})
+    return pd.DataFrame(answered), pd.DataFrame(seen)
+
+
+def test_damages_are_shares_of_the_way_to_chance_in_each_run():
+    found = robustness.damages(*runs_of(0.9, 0.5, 0.1, 0.3, 0.6, seeds=[0]))
+    assert found.set_index("series")["value"].round(9).to_dict() == {
+        "accuracy": 0.5,
+        "smoothness": 0.25,
+        "smoothness, untrained": 0.25,
+    }
+    assert found["step"].tolist() == [2, 2, 2]
+
+
+def test_the_honest_test_set_counts_where_there_are_two():
+    answered, seen = runs_of(0.9, 0.5, 0.1, 0.3, 0.6, seeds=[0])
+    found = robustness.damages(answered.assign(test_clean=[0.6, 0.1]), seen)
+    assert found.loc[found["series"] == "accuracy", "value"].item() == pytest.approx(1)
+
+
+def test_claims_are_decided_by_seeds():
+    found = robustness.damages(*runs_of(0.9, 0.5, 0.1, 0.3, 0.5))
+    table = robustness.claims(found, "layers.9").droplevel(["dataset", "corruption", "step", "level"])
+    assert table["verdict"].to_dict() == dict(
+        zip(robustness.CLAIMS, ["holds", "holds", "holds", "does not hold"], strict=True)
+    )
+    assert table["seeds"].tolist() == [3] * 4
+    mild = robustness.claims(robustness.damages(*runs_of(0.9, 0.9, 0.1, 0.11, 0.6)), "layers.9")
+    assert mild["verdict"].tolist() == ["holds", "does not hold", "does not hold", "holds"]
+    alone = robustness.claims(robustness.damages(*runs_of(0.9, 0.5, 0.1, 0.3, 0.5, seeds=[0])), "layers.9")
+    assert set(alone["verdict"]) == {"not decided"}
 
 
 def test_verdicts_follow_the_ends_of_the_interval():
