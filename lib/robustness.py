@@ -1,12 +1,12 @@
 """What spoiled input does to a network: to its answers, to the neighbours of clips at every layer, and to its maps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import nn
 
 from lib import dtw, faithfulness, features, gradcam, graphs, scores, smoothness, trust
@@ -72,7 +72,7 @@ def view(
 
 
 def by_layer(
-    clean: View, spoiled: View, clips: ClipSet, layer_strides: dict[str, int], untrained: tuple[View, View]
+    clean: View, spoiled: View, clips: ClipSet, layer_strides: Mapping[str, int], untrained: tuple[View, View]
 ) -> pd.DataFrame:
     """Compare two views of the same clips, beside those of an untrained network; one row per layer.
 
@@ -90,7 +90,7 @@ def by_layer(
     ``layer, depth``; ``cross_class_mass, interpolation_error`` of the spoiled clips' graph; ``overlap``, the mean
     Jaccard index of a clip's neighbours in both graphs; all three also with the prefix ``untrained_``; and
     ``map_agreement``, the mean rank correlation of a clip's two maps, with ``map_zero``, that of the clean map with the
-    untrained network's map of the same clean clip.
+    untrained network's map of the same clean clip (NaN where that view has no maps).
     """
     batch = clips.batch(np.arange(len(clips)))
     rows = []
@@ -103,7 +103,10 @@ def by_layer(
             row[f"{prefix}interpolation_error"] = smooth.interpolation_error
             row[f"{prefix}overlap"] = overlap(before.graphs[layer], after.graphs[layer]).mean()
         for name, other in (("map_agreement", spoiled), ("map_zero", untrained[0])):
-            row[name] = faithfulness.rank_correlation(clean.maps[layer], other.maps[layer], ends).mean()
+            maps = other.maps.get(layer)
+            row[name] = np.nan
+            if maps is not None:
+                row[name] = faithfulness.rank_correlation(clean.maps[layer], maps, ends).mean()
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -126,13 +129,33 @@ def answers(
     clean: Float[np.ndarray, "N classes"],
     spoiled: Float[np.ndarray, "N classes"],
     labels: Int[np.ndarray, " N"],
+    splits: Mapping[str, Bool[np.ndarray, " N"]],
     *,
-    rng: np.random.Generator,
+    seed: int = 0,
 ) -> dict[str, float]:
-    """Accuracy of logits for spoiled clips, its ``change`` and that one's interval, paired over the clips."""
-    before, after = (logits.argmax(axis=1) == labels for logits in (clean, spoiled))
-    change = smoothness.paired_difference(after.astype(float), before.astype(float), rng=rng)
-    return {"accuracy": float(after.mean()), "change": change.value, "low": change.low, "high": change.high}
+    """Accuracy of logits for spoiled clips, and how far it changed, for every split.
+
+    Parameters
+    ----------
+    clean, spoiled
+        Logits of the same clips as they are, and spoiled.
+    splits
+        The clips that belong to each split.
+    seed
+        Of the resampling.
+
+    Returns
+    -------
+    ``<split>`` the accuracy, ``<split>_change`` its difference to that of the clean clips, ``<split>_low`` and
+    ``<split>_high`` the ends of the difference's 95 % interval, paired over clips.
+    """
+    before, after = ((part.argmax(axis=1) == labels).astype(float) for part in (clean, spoiled))
+    found = {}
+    for split, own in splits.items():
+        change = smoothness.paired_difference(after[own], before[own], rng=np.random.default_rng(seed))
+        found[split] = float(after[own].mean())
+        found |= {f"{split}_change": change.value, f"{split}_low": change.low, f"{split}_high": change.high}
+    return found
 
 
 def chance_mass(labels: Int[np.ndarray, " N"]) -> float:
@@ -156,7 +179,8 @@ def damages(answered: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
     ----------
     answered
         One row per run and condition: ``dataset, seed, corruption, step, level, unit, num_classes`` and the accuracy,
-        ``test_clean`` where a dataset has it, else ``test``. A run's row of step 0 holds the clean clips.
+        ``test_clean`` where a dataset has it, else ``test``. A run's row of step 0 holds the clean clips;
+        runs of other corruptions may repeat it.
     seen
         One row per run, condition and layer: what :func:`by_layer` returns, ``dataset, seed, corruption, step, level,
         unit`` and ``chance_mass``; step 0 as above.
@@ -176,7 +200,7 @@ def damages(answered: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
 
 
 def _damage(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    clean = rows[rows["step"] == 0].set_index(by)["now"].rename("clean")
+    clean = rows[rows["step"] == 0].drop_duplicates(by).set_index(by)["now"].rename("clean")  # one per sweep
     rows = rows[rows["step"] > 0].join(clean, on=by)
     return rows.assign(value=damage(rows["clean"], rows["now"], rows["chance"]))
 

@@ -109,17 +109,16 @@ def test_verdicts_follow_the_ends_of_the_interval():
     assert robustness.verdict(np.nan, np.nan) == "not decided"
 
 
-def test_answers_are_paired_over_clips():
-    labels = np.array([0, 0, 1, 1, 1, 0] * 10)
-    clean = np.eye(2)[labels]
-    spoiled = clean.copy()
-    spoiled[::6] = spoiled[::6, ::-1]
-    found = robustness.answers(clean, spoiled, labels, rng=np.random.default_rng(0))
-    assert found["accuracy"] == pytest.approx(5 / 6)
-    assert found["change"] == pytest.approx(-1 / 6)
-    assert found["low"] < found["change"] < found["high"] < 0
-    same = robustness.answers(clean, clean, labels, rng=np.random.default_rng(0))
-    assert (same["change"], same["low"], same["high"]) == (0, 0, 0)
+def test_answers_are_paired_over_clips(network):
+    clips = network[0]
+    right = np.eye(len(clips.class_names))[clips.labels]
+    spoiled = right.copy()
+    spoiled[::4] = np.roll(spoiled[::4], 1, axis=1)
+    some = np.isin(np.arange(len(clips)), [1, 2, 3])
+    found = robustness.answers(right, spoiled, clips.labels, {"test": ~some | some, "test_clean": some})
+    assert (found["test"], found["test_change"]) == (0.75, -0.25)
+    assert found["test_low"] < -0.25 < found["test_high"] < 0
+    assert [found[f"test_clean{part}"] for part in ("", "_change", "_low", "_high")] == [1, 0, 0, 0]
 
 
 @pytest.fixture(scope="module")
