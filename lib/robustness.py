@@ -210,18 +210,19 @@ CLAIMS = {
     "smoothness is damaged by more than a tenth": "limit",
     "accuracy is damaged more than smoothness": "accuracy",
     "an untrained network's smoothness is damaged more": "untrained",
+    "the first layer's smoothness is damaged more": "first",
 }
 """What is asked of smoothness, all as differences that would lie above a limit."""
 LIMIT = 0.1  # share of the way to chance from which on we do not call an effect limited
 
 
 def claims(found: pd.DataFrame, layer: str) -> pd.DataFrame:
-    """Put the four `CLAIMS` about one layer to the runs; one row per dataset, corruption, level and claim.
+    """Put the five `CLAIMS` about one layer to the runs; one row per dataset, corruption, level and claim.
 
     Parameters
     ----------
     found
-        As from :func:`damages`.
+        As from :func:`damages`; its first layer is the one that stands first.
 
     Returns
     -------
@@ -233,11 +234,14 @@ def claims(found: pd.DataFrame, layer: str) -> pd.DataFrame:
     part = found[found["layer"].isna() | (found["layer"] == layer)]
     wide = part.pivot(index=keys, columns="series", values="value")
     smooth = wide["smoothness"]
+    trained = found[found["series"] == "smoothness"]
+    first = trained[trained["layer"] == trained["layer"].iloc[0]].set_index(keys)["value"]
     put = {
         "any": smooth,
         "limit": smooth,
         "accuracy": wide["accuracy"] - smooth,
         "untrained": wide["smoothness, untrained"] - smooth,
+        "first": first - smooth,
     }
     rows = pd.concat(
         {claim: put[kind].rename("value").reset_index() for claim, kind in CLAIMS.items()}, names=["claim"]

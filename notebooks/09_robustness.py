@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from lib import corruptions, datasets, plots, recipes, robustness, runs, training
+from lib import corruptions, datasets, plots, recipes, robustness, runs, scores, training, transforms, trust
 
 # %% tags=["parameters"]
 dataset: str = "synthetic"  # synthetic, nw_ucla, utd_mhad or msr_action3d
@@ -63,11 +63,12 @@ pd.DataFrame({name: [*c.levels, c.unit] for name, c in corruptions.CORRUPTIONS.i
 
 # %%
 #| label: fig-spoiled
-#| caption: "The middle frame of one synthetic clip as it is and spoiled in each way at the fourth level; seed 0. Lost frames show an earlier one."
+#| caption: "The middle frame of one synthetic clip as it is and spoiled in each way at the fourth level, centred; seed 0. Lost frames show an earlier one."
 alone = raw.subset([int(np.flatnonzero(raw.present.sum(axis=1) == 1)[0])])
-middle = int(alone.lengths[0]) // 2
 spoiled = {name: corruptions.corrupt(alone, name, c.levels[3], seed=0) for name, c in corruptions.CORRUPTIONS.items()}
-plots.poses({name: part[0].x[middle] for name, part in {"clean": alone, **spoiled}.items()}, alone.skeleton);
+middle = int(alone.lengths[0]) // 2
+shown = {name: transforms.center(part[0]).x[middle] for name, part in {"clean": alone, **spoiled}.items()}
+plots.poses(shown, alone.skeleton);
 
 # %% [markdown]
 # ## A network, trained on clean clips

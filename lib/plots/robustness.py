@@ -45,7 +45,7 @@ def by_level(
     *,
     series: Sequence[str] | None = None,
     axes: Axes | Sequence[Axes] | np.ndarray | None = None,
-    value: str = "damage: share of the way to chance",
+    value: str = "damage (0: none, 1: chance)",
     columns: int = 3,
 ) -> Figure:
     """Draw values against the level of each corruption, one panel per corruption, one line per series.
@@ -77,7 +77,10 @@ def by_level(
         ax.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
         ax.set(title=spoken([name])[0], xlabel=part["unit"].iloc[0])
         ax.grid(axis="y")
-    _one_legend(drawn, value, columns, len(series))
+    for ax in drawn[::columns]:
+        ax.set_ylabel(value)
+    handles, labels = drawn[0].get_legend_handles_labels()
+    figure_of(drawn).legend(handles, labels, loc="outside upper left", ncols=min(columns, len(names)))
     return figure_of(drawn)
 
 
@@ -122,10 +125,3 @@ def layers_by_level(
     for ax in drawn[::columns]:
         ax.set_ylabel(value.replace("_", " "))
     return figure_of(drawn)
-
-
-def _one_legend(drawn: list[Axes], label: str, columns: int, count: int) -> None:
-    for ax in drawn[::columns]:
-        ax.set_ylabel(label)
-    handles, labels = drawn[0].get_legend_handles_labels()
-    figure_of(drawn).legend(handles, labels, loc="outside upper left", ncols=min(count, 4))
