@@ -205,15 +205,15 @@ def _damage(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return rows.assign(value=damage(rows["clean"], rows["now"], rows["chance"]))
 
 
+LIMIT = 0.1  # share of the way to chance up to which we call an effect limited
 CLAIMS = {
-    "smoothness is damaged": "any",
-    "smoothness is damaged by more than a tenth": "limit",
-    "accuracy is damaged more than smoothness": "accuracy",
-    "an untrained network's smoothness is damaged more": "untrained",
-    "the first layer's smoothness is damaged more": "first",
+    "smoothness suffers": "any",
+    "by less than a tenth": "limit",
+    "accuracy suffers more": "accuracy",
+    "untrained, smoothness suffers more": "untrained",
+    "in the first layer, smoothness suffers more": "first",
 }
-"""What is asked of smoothness, all as differences that would lie above a limit."""
-LIMIT = 0.1  # share of the way to chance from which on we do not call an effect limited
+"""What is asked about a corruption; each is a damage, or a difference from one, that should lie above 0."""
 
 
 def claims(found: pd.DataFrame, layer: str) -> pd.DataFrame:
@@ -227,8 +227,8 @@ def claims(found: pd.DataFrame, layer: str) -> pd.DataFrame:
     Returns
     -------
     Indexed by ``dataset, corruption, step, level, claim``: ``mean, low, high`` over seeds (95 %, Student's) of the
-    damage or of the difference of two damages in one seed, ``seeds``, and the ``verdict``. The second claim's limit is
-    `LIMIT`, that of the others 0.
+    layer's damage, of what is left of `LIMIT` below it, or of the other damage less this one, in the same seed;
+    ``seeds``, and the ``verdict`` whether that is above 0.
     """
     keys = ["dataset", "corruption", "step", "level", "seed"]
     part = found[found["layer"].isna() | (found["layer"] == layer)]
@@ -238,7 +238,7 @@ def claims(found: pd.DataFrame, layer: str) -> pd.DataFrame:
     first = trained[trained["layer"] == trained["layer"].iloc[0]].set_index(keys)["value"]
     put = {
         "any": smooth,
-        "limit": smooth,
+        "limit": LIMIT - smooth,
         "accuracy": wide["accuracy"] - smooth,
         "untrained": wide["smoothness, untrained"] - smooth,
         "first": first - smooth,
@@ -247,15 +247,12 @@ def claims(found: pd.DataFrame, layer: str) -> pd.DataFrame:
         {claim: put[kind].rename("value").reset_index() for claim, kind in CLAIMS.items()}, names=["claim"]
     )
     table = trust.over_seeds(rows.reset_index("claim"), [*keys[:-1], "claim"])
-    limits = table.index.get_level_values("claim").map(lambda claim: LIMIT if CLAIMS[claim] == "limit" else 0.0)
-    verdicts = [
-        verdict(low, high, limit=limit) for low, high, limit in zip(table["low"], table["high"], limits, strict=True)
-    ]
+    verdicts = [verdict(low, high) for low, high in zip(table["low"], table["high"], strict=True)]
     return table.assign(verdict=verdicts)
 
 
-def verdict(low: float, high: float, *, limit: float = 0.0) -> str:
-    """Is a value above `limit`? ``"holds"``, ``"does not hold"`` or ``"not decided"``, by the ends of its interval."""
-    if low > limit:
+def verdict(low: float, high: float) -> str:
+    """Is a value above 0? ``"holds"``, ``"does not hold"`` or ``"not decided"``, by the ends of its interval."""
+    if low > 0:
         return CHOICES[0]
-    return CHOICES[1] if high < limit else CHOICES[2]
+    return CHOICES[1] if high < 0 else CHOICES[2]
