@@ -10,7 +10,7 @@ from jaxtyping import Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.plots.geometry import label_layers
+from lib.plots.geometry import SPOKEN, label_layers
 from lib.plots.skeleton import pose
 from lib.plots.style import GRAY, LINE_COLORS, figure_of, need_columns, panels, spoken, styled
 from lib.skeletons import Skeleton
@@ -106,7 +106,7 @@ def layers_by_level(
     """
     need_columns(rows, ["corruption", "level", "unit", "layer", "depth", value, *([zero] if zero else [])], "rows")
     names = list(pd.unique(rows["corruption"]))
-    drawn = panels(axes, len(names), columns=columns, size=(3.1, 2.9), sharey=True)
+    drawn = panels(axes, len(names), columns=columns, size=(3.1, 3.3), sharey=True)
     most = max(part["level"].nunique() for _, part in rows.groupby("corruption"))
     colors = mpl.colormaps["cividis"](np.linspace(0, 0.85, most))
     for ax, name in zip(drawn, names, strict=True):
@@ -120,8 +120,10 @@ def layers_by_level(
             ax.plot(range(len(order)), end, color=GRAY, ls=":", lw=1.4, label="nothing left")
         label_layers(ax, [str(layer).removeprefix("layers.") for layer in order])
         ax.set_title(spoken([name])[0])
-        ax.legend(title=part["unit"].iloc[0], fontsize=7.5, title_fontsize=7.5, loc="best", labelspacing=0.2)
+        look = {"fontsize": 7.5, "title_fontsize": 7.5, "labelspacing": 0.2, "columnspacing": 1.0}
+        ax.legend(title=part["unit"].iloc[0], loc="upper left", bbox_to_anchor=(-0.02, -0.2), ncols=3, **look)
         ax.grid(axis="y")
     for ax in drawn[::columns]:
-        ax.set_ylabel(value.replace("_", " "))
+        ax.set_ylabel(SPOKEN.get(value, value.replace("_", " ")))
+    drawn[0].set_ylim(bottom=min(0.0, drawn[0].get_ylim()[0]))
     return figure_of(drawn)
