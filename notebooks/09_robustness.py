@@ -98,7 +98,8 @@ print(f"a body measures {np.median(heights):.2f} m from top to bottom joint in i
 prepared = recipe.prepare(test)
 logits = training.predict(model, prepared, config=recipe.train)
 right = logits.argmax(axis=1) == test.labels
-print(f"{compared.sum()} clips compared; accuracy", {name: round(right[own].mean(), 3) for name, own in splits.items()})
+print(f"{compared.sum()} clips compared")
+pd.Series({name: right[own].mean() for name, own in splits.items()}, name="accuracy").round(3).to_frame()
 
 # %% [markdown]
 # So a noise of 4 cm is between two and three hundredths of a body's height.
@@ -137,8 +138,8 @@ rest = recipes.described(recipe)
 seen = pd.concat(seen, ignore_index=True).assign(chance_mass=robustness.chance_mass(clips.labels)).round(5)
 seen["map_zero"] = seen.groupby("layer")["map_zero"].transform("max")  # measured once, on clean clips
 answered = pd.DataFrame(answered).assign(num_classes=len(train.class_names), clips_train=len(train), **rest).round(5)
-runs.save_table("robustness_layers", seen)
-runs.save_table("robustness", answered)
+runs.save_table("robustness_layers", seen);
+runs.save_table("robustness", answered);
 
 # %% [markdown]
 # ## Answers
@@ -223,7 +224,7 @@ ends = trust.over_seeds(ends, ["dataset", "corruption", "level", "unit", "series
 
 # %%
 #| label: fig-damage-nw-ucla
-#| caption: "Damage by corruption and level on NW-UCLA, mean of five networks and 95 % interval over them: to accuracy, and to the label smoothness of the last layer, trained and untrained. 1: nothing is left."
+#| caption: "Damage by corruption and level on NW-UCLA, mean of five networks and 95 % interval over them: to accuracy, and to the label smoothness of the last layer, trained and untrained. 0: unharmed, 1: chance."
 plots.by_level(ends[ends["dataset"] == "nw_ucla"]);
 
 # %%
@@ -240,14 +241,9 @@ plots.by_level(ends[ends["dataset"] == "utd_mhad"]);
 real = layers[(layers["dataset"] == "nw_ucla") & (layers["step"] > 0)]
 plots.layers_by_level(real, value="cross_class_mass", zero="chance_mass");
 
-# %%
-#| label: fig-maps-nw-ucla-spoiled
-#| caption: "Rank correlation of GradCAM of spoiled and clean clips on NW-UCLA, mean of five networks; dotted: of the trained with the untrained network, on clean clips."
-plots.layers_by_level(real, value="map_agreement", zero="map_zero");
-
 # %% [markdown]
-# The neighbours that stay, under noise: the first and the last layer, trained and untrained, in the mean over
-# networks.
+# Neighbours that stay under noise, trained and untrained, and the rank correlation of maps with its zero, in the first
+# and the last layer; means over networks.
 
 # %%
 noise = layers[(layers["corruption"] == "joint_noise") & layers["layer"].isin(["layers.0", last])]
@@ -266,13 +262,10 @@ noise.groupby(["dataset", "layer", "level"])[["overlap", "untrained_overlap", "m
 # %%
 asked = robustness.claims(harm, last).reset_index()
 ends = zip(asked["mean"], asked["low"], asked["high"], strict=True)
-asked["measured"] = [f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]" for mean, low, high in ends]
+asked["measured"] = [f"{mean:+.2f} [{low:+.2f}, {high:+.2f}] " for mean, low, high in ends] + asked["verdict"]
 asked["level "] = [f"{level:g} m" for level in asked["level"]]
 noise = asked[asked["corruption"] == "joint_noise"]
 noise.pivot(index=["dataset", "claim"], columns="level ", values="measured")
-
-# %%
-noise.pivot(index=["dataset", "claim"], columns="level ", values="verdict")
 
 # %% [markdown]
 # **For mild noise it holds.** Up to 2 cm on UTD-MHAD, and up to 4 cm on NW-UCLA, the last layer loses less than a tenth
@@ -296,9 +289,6 @@ noise.pivot(index=["dataset", "claim"], columns="level ", values="verdict")
 # %%
 others = asked[asked["corruption"] != "joint_noise"]
 others.pivot(index=["dataset", "corruption", "claim"], columns="step", values="measured")
-
-# %%
-others.pivot(index=["dataset", "corruption", "claim"], columns="step", values="verdict")
 
 # %% [markdown]
 # **Lost joints** hurt accuracy more than smoothness, and a **hidden limb** does it the other way round on UTD-MHAD, at

@@ -45,7 +45,7 @@ def by_level(
     *,
     series: Sequence[str] | None = None,
     axes: Axes | Sequence[Axes] | np.ndarray | None = None,
-    value: str = "damage (0: none, 1: chance)",
+    value: str = "damage",
     columns: int = 3,
 ) -> Figure:
     """Draw values against the level of each corruption, one panel per corruption, one line per series.
@@ -63,7 +63,7 @@ def by_level(
     if unknown := [name for name in series if name not in set(rows["series"])]:
         raise ValueError(f"series {unknown} have no rows; choose from {sorted(set(rows['series']))}")
     names = list(pd.unique(rows["corruption"]))
-    drawn = panels(axes, len(names), columns=columns, size=(3.1, 2.9), sharey=True)
+    drawn = panels(axes, len(names), columns=columns, size=(2.6, 2.4), sharey=True)
     for ax, name in zip(drawn, names, strict=True):
         part = rows[rows["corruption"] == name]
         levels = sorted(set(part["level"]))
@@ -73,7 +73,7 @@ def by_level(
             place = np.array([levels.index(level) for level in line["level"]]) + 0.08 * (number - (len(series) - 1) / 2)
             if {"low", "high"} <= set(line.columns):
                 ax.vlines(place, line["low"].astype(float), line["high"].astype(float), color=color, lw=1.3, alpha=0.6)
-            ax.plot(place, line["mean"], color=color, marker=marker, ms=4.5, label=one)
+            ax.plot(place, line["mean"], color=color, marker=marker, ms=4, label=one)
         ax.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
         ax.set(title=spoken([name])[0], xlabel=part["unit"].iloc[0])
         ax.grid(axis="y")
@@ -106,7 +106,7 @@ def layers_by_level(
     """
     need_columns(rows, ["corruption", "level", "unit", "layer", "depth", value, *([zero] if zero else [])], "rows")
     names = list(pd.unique(rows["corruption"]))
-    drawn = panels(axes, len(names), columns=columns, size=(3.1, 3.3), sharey=True)
+    drawn = panels(axes, len(names), columns=columns, size=(2.6, 2.8), sharey=True)
     most = max(part["level"].nunique() for _, part in rows.groupby("corruption"))
     colors = mpl.colormaps["cividis"](np.linspace(0, 0.85, most))
     for ax, name in zip(drawn, names, strict=True):
@@ -121,7 +121,7 @@ def layers_by_level(
         label_layers(ax, [str(layer).removeprefix("layers.") for layer in order])
         ax.set_title(spoken([name])[0])
         look = {"fontsize": 7.5, "title_fontsize": 7.5, "labelspacing": 0.2, "columnspacing": 1.0}
-        ax.legend(title=part["unit"].iloc[0], loc="upper left", bbox_to_anchor=(-0.02, -0.2), ncols=3, **look)
+        ax.legend(title=part["unit"].iloc[0], loc="upper left", bbox_to_anchor=(-0.02, -0.24), ncols=3, **look)
         ax.grid(axis="y")
     for ax in drawn[::columns]:
         ax.set_ylabel(SPOKEN.get(value, value.replace("_", " ")))
