@@ -89,6 +89,20 @@ def share_rows():
     return shares.assign(low=shares["mean"] - 0.05, high=shares["mean"] + 0.05)
 
 
+def level_rows():
+    rows = pd.DataFrame({"corruption": ["noise"] * 4 + ["turn"] * 2, "level": [0.1, 0.2] * 2 + [30.0, 60.0]})
+    rows = rows.assign(
+        unit=["m"] * 4 + ["degrees"] * 2, series=["accuracy"] * 2 + ["smoothness"] * 2 + ["accuracy"] * 2
+    )
+    return rows.assign(mean=np.linspace(0, 0.5, 6), low=-0.1, high=0.6)
+
+
+def layer_level_rows():
+    parts = [level_rows().query("series == 'accuracy'").assign(layer=f"layers.{d}", depth=d) for d in (0, 1, 2)]
+    rows = pd.concat(parts, ignore_index=True)
+    return rows.assign(overlap=rows["mean"] + 0.1 * rows["depth"], chance=0.05)
+
+
 def small_pyramid():
     """Two ways from a class to one kernel, the one by way of kernel 3 stronger."""
     from lib.pyramids import Edge, Node, Pyramid
@@ -149,6 +163,8 @@ def figure_calls(rng, skeleton):
         "joints_over_time": (({"0": rng.normal(size=(9, 5)), "1": rng.normal(size=(4, 5))}, list("vwxyz")), 2),
         "learning_curves": ((history(),), 2),
         "smoothness_by_layer": ((smoothness_rows(),), 2),
+        "poses": (({"clean": clip(rng)[0], "joint_noise": clip(rng)[1]}, skeleton), 2),
+        "by_level": ((level_rows(),), 2),
         "graph_layers": (({"0": ring(9), "1": ring(9)}, np.arange(9) % 3, NAMES), 2),
     }
 

@@ -28,6 +28,10 @@ SMALL = {
         "msr_action3d",
         {"epochs": 1, "width": 0.0625, "num_clips": 60, "depths": "0 10", "per_class": 2, "num_neighbors": 3},
     ),
+    "09_robustness": (
+        "nw_ucla",
+        {"epochs": 1, "width": 0.0625, "num_frames": 12, "num_clips": 40, "num_compared": 30, "kinds": "view_turn"},
+    ),
     "10_class_feature_pyramids": (
         "nw_ucla",
         {"epochs": 1, "width": 0.125, "num_clips": 40, "num_explained": 1, "depth": 2, "network": "video_mfnet"},

@@ -12,6 +12,7 @@ from lib.plots.geometry import neighbors_by_layer, smoothness_by_class, smoothne
 from lib.plots.graph import graph_embedding, graph_layers
 from lib.plots.kernels import ablation, pyramid
 from lib.plots.layout import spectral_layout
+from lib.plots.robustness import by_level, layers_by_level, poses
 from lib.plots.skeleton import pose, pose_strip
 from lib.plots.speed import growth, speed
 from lib.plots.study import by_depth, by_share, gains
@@ -28,6 +29,7 @@ __all__ = [
     "alignment",
     "band_sensitivity",
     "by_depth",
+    "by_level",
     "by_share",
     "class_counts",
     "class_importance",
@@ -40,12 +42,14 @@ __all__ = [
     "growth",
     "joint_trajectories",
     "joints_over_time",
+    "layers_by_level",
     "learning_curves",
     "neighbors_by_layer",
     "pose",
     "pose_animation",
     "pose_animations",
     "pose_strip",
+    "poses",
     "project",
     "pyramid",
     "reliability",
