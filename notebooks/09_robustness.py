@@ -16,7 +16,7 @@
 # robust. Here the claim is tested over seeds, beside what the same noise does to accuracy and to a network that has
 # learned nothing.
 #
-# **Before:** [](#nb-layer-geometry), [](#nb-gradcam) · **Time:** 35 s on two cores · **Full runs:**
+# **Before:** [](#nb-layer-geometry), [](#nb-gradcam) · **Time:** 50 s on two cores · **Full runs:**
 # `data/results/robustness.csv`, `data/results/robustness_layers.csv`
 
 # %%
