@@ -27,13 +27,15 @@ from lib import datasets, paths, plots, protocols, recipes, runs, scores, traini
 dataset: str = "synthetic"  # synthetic, nw_ucla, utd_mhad or msr_action3d
 seed: int = 0  # which clips are kept; initial weights, order, augmentation
 shares: str = "0.25 1"  # of the training clips, each between 0 and 1
-steps: str = "stgcn msg3d stf"  # networks to train, as on the page before
+steps: str = "stgcn msg3d stf"  # networks to train, as on the page before; or stgcn_smooth
 num_clips: int = 120  # synthetic training clips; real datasets are used whole
 epochs: int | None = None  # passes over all training clips; None: the dataset's recipe, as for all below
 width: float | None = None  # channels as a share of the published ones
 num_frames: int | None = None  # every clip stretched to this
 precision: str | None = None  # float32 or bfloat16
 device: str | None = None  # cpu or cuda
+smoothness: float | None = None  # weight of label smoothness in step stgcn_smooth
+protocol: str | None = None  # how splits are made; "selection" keeps to training clips of the real datasets
 
 # %% [markdown]
 # ## Which clips are kept
@@ -43,10 +45,12 @@ device: str | None = None  # cpu or cuda
 
 # %% tags=["nbval-check-output"]
 changes = {"epochs": epochs, "width": width, "num_frames": num_frames, "precision": precision, "device": device}
+changes["smoothness"] = smoothness
 recipe = recipes.get(dataset, recipes.FOCUS_RECIPES, **changes)
 limit = num_clips if dataset == "synthetic" else None
-splits = ["train", "test", "test_clean"] if dataset == "nw_ucla" else ["train", "test"]
-clips = {s: recipe.prepare(datasets.load(dataset, split=s, limit=limit, progress=False)) for s in splits}
+splits = ["train", "test", "test_clean"] if dataset == "nw_ucla" and protocol is None else ["train", "test"]
+raw = {s: datasets.load(dataset, split=s, protocol=protocol, limit=limit, progress=False) for s in splits}
+clips = {s: recipe.prepare(part) for s, part in raw.items()}
 names = recipes.parse_steps(steps)
 kept = {share: protocols.scarce(clips["train"], share, seed) for share in recipes.parse_shares(shares)}
 pd.Series({share: len(places) for share, places in kept.items()}, name="training clips").rename_axis("share").to_frame()
@@ -62,11 +66,12 @@ for share, places in kept.items():
     train = clips["train"].subset(places)
     longer = replace(recipe, train=replace(recipe.train, epochs=round(recipe.train.epochs / math.sqrt(share))))
     for step in names:
-        model, history = recipes.focus_step(longer, step).fit(train, seed)
+        own = recipes.focus_step(longer, step)
+        model, history = own.fit(train, seed)
         row = {"step": step, "share": share, "clips_train": len(train), "seconds": round(history.seconds, 1)}
         for split in splits[1:]:
             row[split] = training.evaluate(model, clips[split], config=recipe.train).top1
-        row["epochs_share"] = longer.train.epochs
+        row |= {"epochs_share": own.train.epochs, "smoothness_weight": own.train.smoothness}
         rows.append(row)
 table = pd.DataFrame(rows).assign(seed=seed, **recipes.described(recipe))
 runs.save_table("scarce", table)
