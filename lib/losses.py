@@ -1,8 +1,9 @@
 """Terms that join a classification loss, one pure function each: STF's, and label smoothness of a batch's graph.
 
-STF's are those of Ke, Peng, Lyu (AAAI 2022). A focus Q (P, T_l, V) says for every present person which joints and frames speak for a class: the differentiable
-GradCAM of `focus`. All its terms are means over persons of Euclidean norms over frames and joints, or of a probability;
-padded frames of every argument are zero and add nothing. What the paper leaves open is a parameter or a note here.
+STF's are those of Ke, Peng, Lyu (AAAI 2022). A focus Q (P, T_l, V) says for every present person which joints and
+frames speak for a class: the differentiable GradCAM of `focus`. All its terms are means over persons of Euclidean norms
+over frames and joints, or of a probability; padded frames of every argument are zero and add nothing. What the paper
+leaves open is a parameter or a note here.
 """
 
 import math
@@ -123,8 +124,9 @@ def smoothness(
     The term of latent geometry graphs (Lassance, Gripon, Ortega 2020), whose sum over links between classes is divided
     by the sum over all: this is ``lib.smoothness.label_smoothness(graph, labels).laplacian`` of
     ``graphs.knn(distances, k, kernel="gaussian", sigma=...)`` over Euclidean distances, as a torch function. The width
-    follows the features, also in the slope, so that the scale of the features changes nothing. Who is linked to whom is found anew in every batch and has no slope. A
-    batch without two clips of one class is at 2 whatever its features are, and teaches nothing.
+    follows the features, also in the slope, so that their scale changes nothing. Who is linked to whom is found anew in
+    every batch and has no slope. A batch without two clips of one class is at 2 whatever its features are, and teaches
+    nothing.
     """
     if num_neighbors < 1 or not sigma_scale > 0:
         raise ValueError(f"num_neighbors={num_neighbors}, sigma_scale={sigma_scale}; needed at least 1, and positive")
