@@ -1,7 +1,7 @@
 """Label smoothness of a batch's graph as a loss."""
 
 import numpy as np
-import oracles_geometry as oracles
+import oracles_losses as oracles
 import pytest
 import torch
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Slow, plain reference versions of what lib measures between layers and in a batch; nothing here imports lib."""
+"""Slow, plain reference versions of loss terms; nothing here imports lib."""
 
 import math
 
