@@ -255,33 +255,6 @@ runs.save_table("sensitivity", moved)
 moved.set_index("setting")[["jaccard", "rank_correlation"]].round(2).T
 
 # %% [markdown]
-# On real skeletons, five trainings each, from
-#
-# ```
-# python -m lib sweep 05_layer_geometry -p dataset nw_ucla -p width 0.25 -p epochs 15 -p num_compared 369 -p num_varied 369 -p num_probed 400 --grid seed=0,1,2,3,4 --record sensitivity --record measures
-# ```
-#
-# and the same for `utd_mhad` with `epochs` 30 and its 430 test clips. These networks have half the width of the recipe
-# and are trained more shortly.
-
-# %%
-studies = {name: runs.studies()[name].query("width == 0.25") for name in ("sensitivity", "measures")}
-settings = studies["sensitivity"].query("setting != 'default'")
-curves = trust.over_seeds(settings.assign(value=settings["rank_correlation"]), ["dataset", "setting"])
-kept = settings.groupby(["dataset", "setting"], sort=False)[[c for c in settings if c.startswith("jaccard_")]].mean()
-kept.columns = [column.removeprefix("jaccard_layers.") for column in kept]
-
-# %%
-#| label: fig-settings-nw-ucla
-#| caption: "Neighbours kept by layer, and rank correlation of the curve over layers, when one setting changes; NW-UCLA's 369 clean test clips, mean of five trainings, lines are 95 % intervals over them."
-plots.sensitivity(kept.loc["nw_ucla"], curves.loc["nw_ucla"]);
-
-# %%
-#| label: fig-settings-utd-mhad
-#| caption: "The same on UTD-MHAD's 430 test clips."
-plots.sensitivity(kept.loc["utd_mhad"], curves.loc["utd_mhad"]);
-
-# %% [markdown]
 # ## What else is asked of layers
 #
 # Four more measures, of the same clips and distances. A **linear probe** is a linear classifier on a layer's mean
@@ -312,16 +285,6 @@ measures.query("network == 'trained'").set_index("layer")[["probe", "dimension",
 alike = geometry.between_layers(geometry.vectors(sequences["trained"]))
 names = [name.removeprefix("layers.") for name in alike]
 plots.between_layers(alike.set_axis(names).set_axis(names, axis=1));
-
-# %%
-#| label: fig-measures-nw-ucla
-#| caption: "Four measures by layer on NW-UCLA's clean test clips, mean of five trainings and 95 % interval over them, trained and untrained."
-long = studies["measures"].melt(
-    ["dataset", "network", "layer", "depth", "seed"], ["probe", "dimension", "imbalance_to_last", "cka_last"], "measure"
-)
-real = trust.over_seeds(long, ["dataset", "network", "layer", "depth", "measure"]).rename(columns={"mean": "value"})
-four = real.loc["nw_ucla"].reset_index()
-plots.smoothness_by_layer(four.assign(layer=four["depth"]), interval="95 % over trainings");
 
 # %% [markdown]
 # **Does the finding hold?** In part. What training adds is added late. In none of the three trainings are `layers.0` to
