@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from lib import datasets, dtw, features, graphs, plots, recipes, runs, smoothness, training, widgets
+from lib import datasets, dtw, features, geometry, graphs, plots, recipes, runs, smoothness, training, trust, widgets
 
 # %% tags=["parameters"]
 dataset: str = "synthetic"  # synthetic, nw_ucla, utd_mhad or msr_action3d
@@ -31,12 +31,15 @@ seed: int = 0  # network, and the draws of intervals and permutations
 clip_seed: int = 0  # synthetic bodies and motions, and the draw of compared clips
 num_clips: int = 480  # synthetic training clips; real datasets are trained on whole
 num_compared: int = 160  # clips compared with each other, from the test split
-epochs: int | None = None  # training passes; None: the dataset's recipe
+epochs: int | None = None  # training passes; None: the dataset's recipe, as for the next
+width: float | None = None  # channels as a share of the published ones
 window_size: int = 4  # frames of the input per DTW window; layers with fewer frames take proportionally fewer
 stride: int = 4  # input frames between windows, scaled likewise
 radius: float = 0.2  # DTW band as a share of a sequence's windows
 num_neighbors: int = 10  # candidates per clip before NNK prunes them
 sigma_scale: float = 0.3333  # kernel width as a share of the mean distance to the last candidate; the published rule
+num_varied: int = 60  # compared clips on which these settings are varied, more than 40
+num_probed: int = 160  # training clips that linear probes are fitted to
 
 # %% [markdown]
 # ## The smallest case
@@ -63,7 +66,7 @@ pd.DataFrame({"place": places, "class": list("aabb"), "other class": errors.per_
 # clips, as the trained one's do. Without that it would pass its input on almost unchanged, which is no fair baseline.
 
 # %%
-recipe = recipes.get(dataset, epochs=epochs)
+recipe = recipes.get(dataset, epochs=epochs, width=width)
 limit = num_clips if dataset == "synthetic" else None
 train = recipe.prepare(datasets.load(dataset, split="train", limit=limit, seed=clip_seed, progress=False))
 split = "test_clean" if dataset == "nw_ucla" else "test"
@@ -227,6 +230,61 @@ real_mass.groupby("layer").agg(
     beats_untrained=("gain_high", lambda high: int((high < 0).sum())),
     beats_layer_before=("change_high", lambda high: int((high < 0).sum())),
 ).round(3)
+
+# %% [markdown]
+# ## Does it hang on the settings?
+#
+# The paper's window is not known, nor is much else. We change one setting at a time and ask two things. Does a clip
+# keep its neighbours (Jaccard: those in both graphs, of those in either)? Does the curve keep its shape (Spearman's
+# correlation, over layers, of the cross-class mass with that under the page's settings)? The untrained network, with
+# unchanged settings, shows what a difference looks like that is one. Which setting do you expect to matter most?
+
+# %%
+default = geometry.Setting("windowed", window_size, stride, radius, num_neighbors, sigma_scale)
+some = np.sort(np.random.default_rng(seed).permutation(len(clips))[:num_varied])
+part = {n: {layer: [rows[i] for i in some] for layer, rows in parts.items()} for n, parts in sequences.items()}
+moved = geometry.sensitivity(
+    part["trained"],
+    trained.layer_strides,
+    clips.labels[some],
+    default,
+    networks={"untrained": part["untrained"]},
+    progress=True,
+)
+runs.save_table("sensitivity", moved)
+moved.set_index("setting")[["jaccard", "rank_correlation"]].round(2).T
+
+# %% [markdown]
+# ## What else is asked of layers
+#
+# Four more measures, of the same clips and distances. A **linear probe** is a linear classifier on a layer's mean
+# frames: it is fitted to training clips, its penalty chosen among them with whole subjects held out, and it scores the
+# compared clips. The **intrinsic dimension** is how many directions clips spread in. **Information imbalance** says how
+# little a layer's nearest neighbours tell about the last layer's distances, and **CKA** how alike two layers' vectors
+# are, up to turns.
+
+# %%
+fitted = train.subset(np.sort(np.random.default_rng(seed).permutation(len(train))[:num_probed]))
+tables = {}
+for network, model in {"trained": trained, "untrained": untrained}.items():
+    tables[network] = geometry.by_layer(
+        distance[network],
+        geometry.vectors(sequences[network]),
+        clips.labels,
+        train=geometry.vectors(features.extract(model, fitted)),
+        train_labels=fitted.labels,
+        train_groups=fitted.subjects,
+    )
+measures = pd.concat(tables, names=["network"]).reset_index("network")
+runs.save_table("measures", measures)
+measures.query("network == 'trained'").set_index("layer")[["probe", "dimension", "imbalance_to_last", "cka_last"]].round(2)
+
+# %%
+#| label: fig-cka
+#| caption: "CKA (linear, debiased) of every pair of layers of the trained network; the page's clips and seed."
+alike = geometry.between_layers(geometry.vectors(sequences["trained"]))
+names = [name.removeprefix("layers.") for name in alike]
+plots.between_layers(alike.set_axis(names).set_axis(names, axis=1));
 
 # %% [markdown]
 # **Does the finding hold?** In part. What training adds is added late. In none of the three trainings are `layers.0` to

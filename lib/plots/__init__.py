@@ -12,6 +12,7 @@ from lib.plots.geometry import neighbors_by_layer, smoothness_by_class, smoothne
 from lib.plots.graph import graph_embedding, graph_layers
 from lib.plots.kernels import ablation, pyramid
 from lib.plots.layout import spectral_layout
+from lib.plots.sensitivity import between_layers, sensitivity
 from lib.plots.skeleton import pose, pose_strip
 from lib.plots.speed import growth, speed
 from lib.plots.study import by_share, gains
@@ -27,6 +28,7 @@ __all__ = [
     "ablation",
     "alignment",
     "band_sensitivity",
+    "between_layers",
     "by_share",
     "class_counts",
     "class_importance",
@@ -48,6 +50,7 @@ __all__ = [
     "project",
     "pyramid",
     "reliability",
+    "sensitivity",
     "smoothness_by_class",
     "smoothness_by_layer",
     "spectral_layout",
