@@ -35,7 +35,8 @@ def sensitivity(
         axes = plt.subplots(1, 2, figsize=size, sharey=True, width_ratios=(3, 2))[1]
     left, right = panels(axes, 2, columns=2, size=(4, 4))
     image = left.imshow(overlap.to_numpy(float), vmin=0, vmax=1, aspect="auto", cmap="cividis")
-    bar = figure_of([left]).colorbar(image, ax=left, pad=0.02, aspect=30)
+    beside = {"location": "top", "shrink": 0.5, "anchor": (0.0, 0.0), "fraction": 0.05, "pad": 0.03, "aspect": 25}
+    bar = figure_of([left]).colorbar(image, ax=[left, right], **beside)  # of both, so that rows stay level
     bar.set_label("neighbours in common (Jaccard)")
     bar.outline.set_visible(False)
     label_layers(left, list(overlap.columns))
