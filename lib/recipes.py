@@ -97,7 +97,7 @@ RECIPES: Mapping[str, Recipe] = {
 
 
 _FOCUS = FocusLosses(exploration=0.1, divergence=0.01, adjacency=0.01, consistency=0.01)
-_SMALL = replace(_FEW_CLIPS, epochs=30, focus=_FOCUS)
+_SMALL = replace(_FEW_CLIPS, epochs=30, focus=_FOCUS, smoothness=1.0)
 FOCUS_RECIPES: Mapping[str, Recipe] = {
     "synthetic": Recipe(
         "stf",

@@ -40,7 +40,7 @@ def linear_probe(
     -----
     Ridge regression on classes as +-1 (scikit-learn's RidgeClassifier) over standardised dimensions; penalties
     `PENALTIES`. Clips that the network was trained on carry what it was told of their labels, so that accuracy among
-    them flatters late layers; only other clips, given to the classifier, say what a layer knows. The best of three
+    them can flatter late layers; only other clips, given to the classifier, say what a layer knows. The best of three
     penalties is a little lucky, too.
     """
     groups = np.arange(len(labels)) if groups is None else groups
