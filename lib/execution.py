@@ -68,6 +68,7 @@ def execute(
                     progress_bar={"desc": progress} if progress else False,
                     stderr_file=sys.stderr if progress else None,
                     cwd=folder,
+                    iopub_timeout=60,  # seconds; of the default 4, a crowded machine may take more
                     on_cell_executed=on_cell and (lambda cell_index, **_: on_cell(cell_index + 1, num_cells)),
                     extra_arguments=["--log-level=CRITICAL", f"--IPKernelApp.exec_lines={TEXT_BARS}"],
                 )

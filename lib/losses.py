@@ -1,10 +1,12 @@
-"""The terms of STF's training loss, one pure function each (Ke, Peng, Lyu; AAAI 2022).
+"""Terms that join a classification loss, one pure function each: STF's, and label smoothness of a batch's graph.
 
-A focus Q (P, T_l, V) says for every present person which joints and frames speak for a class: the differentiable
-GradCAM of `focus`. All terms are means over persons of Euclidean norms over frames and joints, or of a probability;
-padded frames of every argument are zero and add nothing. What the paper leaves open is a parameter or a note here.
+STF's are those of Ke, Peng, Lyu (AAAI 2022). A focus Q (P, T_l, V) says for every present person which joints and
+frames speak for a class: the differentiable GradCAM of `focus`. All its terms are means over persons of Euclidean norms
+over frames and joints, or of a probability; padded frames of every argument are zero and add nothing. What the paper
+leaves open is a parameter or a note here.
 """
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -91,6 +93,54 @@ def divergence(first: Float[torch.Tensor, "P T V"], second: Float[torch.Tensor, 
 def adjacency(q: Float[torch.Tensor, "P T V"], beta: Float[torch.Tensor, "P T V"]) -> torch.Tensor:
     """Mean distance between a module's own guess `beta` of its focus and the scaled focus (L_Gk)."""
     return _distance(scaled(q), beta)
+
+
+def smoothness(
+    features: Float[torch.Tensor, "N D"],
+    labels: Int[torch.Tensor, " N"],
+    *,
+    num_neighbors: int,
+    sigma_scale: float = 1.0,
+) -> torch.Tensor:
+    """Label smoothness of the graph that a batch's own features make: from 0, all links within classes, to 2.
+
+    Parameters
+    ----------
+    features
+        One vector per clip, in float32 at least.
+    num_neighbors
+        Nearest others that each clip is linked to; all others where a batch has fewer.
+    sigma_scale
+        Kernel width as a share of the mean distance to the last neighbour. At a third, the rule of the book's graphs,
+        a clip has hardly more than one neighbour to learn from.
+
+    Returns
+    -------
+    sum w_ij |y_i - y_j|² / sum w_ij over one-hot labels, twice the share of link weight between classes; 0 for a batch
+    of one clip, which has no links.
+
+    Notes
+    -----
+    The term of latent geometry graphs (Lassance, Gripon, Ortega 2020), whose sum over links between classes is divided
+    by the sum over all: this is ``lib.smoothness.label_smoothness(graph, labels).laplacian`` of
+    ``graphs.knn(distances, k, kernel="gaussian", sigma=...)`` over Euclidean distances, as a torch function. The width
+    follows the features, also in the slope, so that their scale changes nothing. Who is linked to whom is found anew in
+    every batch and has no slope. A batch without two clips of one class is at 2 whatever its features are, and teaches
+    nothing.
+    """
+    if num_neighbors < 1 or not sigma_scale > 0:
+        raise ValueError(f"num_neighbors={num_neighbors}, sigma_scale={sigma_scale}; needed at least 1, and positive")
+    k = min(num_neighbors, len(features) - 1)
+    if k == 0:
+        return features.sum() * 0.0
+    squared = (features[:, None] - features[None]).square().sum(dim=2)  # (N, N)
+    itself = torch.eye(len(features), dtype=torch.bool, device=features.device)
+    near = squared.detach().masked_fill(itself, math.inf).argsort(dim=1, stable=True)[:, :k]
+    width = sigma_scale * (squared.gather(1, near[:, -1:]) + TINY).sqrt().mean()
+    linked = torch.zeros_like(itself).scatter_(1, near, True)
+    weights = torch.exp(-squared / (2 * width.square())) * (linked | linked.T)
+    between = labels[:, None] != labels[None]
+    return 2 * (weights * between).sum() / weights.sum()
 
 
 def balanced_weights(terms: Mapping[str, float], to: float) -> dict[str, float]:

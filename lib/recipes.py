@@ -110,7 +110,7 @@ RECIPES: Mapping[str, Recipe] = {
 
 
 _FOCUS = FocusLosses(exploration=0.1, divergence=0.01, adjacency=0.01, consistency=0.01)
-_SMALL = replace(_FEW_CLIPS, epochs=30, focus=_FOCUS)
+_SMALL = replace(_FEW_CLIPS, epochs=30, focus=_FOCUS, smoothness=1.0)
 FOCUS_RECIPES: Mapping[str, Recipe] = {
     "synthetic": Recipe(
         "stf",
@@ -174,14 +174,19 @@ FOCUS_STEPS = {
 """STF's ablation: MS-G3D, its modules without a term, then one more term at a time in the paper's order."""
 
 
+SMOOTH = "stgcn_smooth"  # ST-GCN with label smoothness of the batch's graph beside its loss
+STEPS = ("stgcn", SMOOTH, *FOCUS_STEPS)
+
+
 def focus_step(recipe: Recipe, step: str) -> Recipe:
-    """Recipe for one of `FOCUS_STEPS`, or for ST-GCN trained alike (``"stgcn"``)."""
-    if step not in FOCUS_STEPS and step != "stgcn":
-        raise ValueError(f"no step {step!r}; choose one of {['stgcn', *FOCUS_STEPS]}")
+    """Recipe for one of `STEPS`: of the ablation, or ST-GCN trained alike, without or with label smoothness."""
+    if step not in STEPS:
+        raise ValueError(f"no step {step!r}; choose one of {list(STEPS)}")
     kept = FOCUS_STEPS.get(step, ())
     losses = replace(recipe.train.focus, **{name: 0.0 for name in TERMS if name not in kept})
-    model = step if step in ("stgcn", "msg3d") else "stf"
-    return replace(recipe, model=model, train=replace(recipe.train, focus=losses))
+    model = {"stgcn": "stgcn", SMOOTH: "stgcn", "msg3d": "msg3d"}.get(step, "stf")
+    smoothness = recipe.train.smoothness if step == SMOOTH else 0.0
+    return replace(recipe, model=model, train=replace(recipe.train, focus=losses, smoothness=smoothness))
 
 
 def get(dataset: str, among: Mapping[str, Recipe] = RECIPES, **changes) -> Recipe:
@@ -215,6 +220,9 @@ def unchanged(rows: pd.DataFrame, among: Mapping[str, Recipe] = RECIPES) -> pd.D
             if name in part:
                 weights = {step: getattr(focus_step(recipe, step).train.focus, name) for step in set(part["step"])}
                 same.append(part[name].eq(part["step"].map(weights)))
+        if "smoothness_weight" in part:
+            weights = {step: focus_step(recipe, step).train.smoothness for step in set(part["step"])}
+            same.append(part["smoothness_weight"].fillna(0.0).eq(part["step"].map(weights)))
         kept.append(part[np.logical_and.reduce(same)])
     return pd.concat(kept) if kept else rows.iloc[:0]
 
@@ -222,9 +230,8 @@ def unchanged(rows: pd.DataFrame, among: Mapping[str, Recipe] = RECIPES) -> pd.D
 def parse_steps(text: str) -> list[str]:
     """Networks of the ablation from text like ``"msg3d stf"``, each once, in that order."""
     names = text.replace(",", " ").split()
-    known = ["stgcn", *FOCUS_STEPS]
-    if not names or len(set(names)) < len(names) or not set(names) <= set(known):
-        raise ValueError(f"steps={text!r}; needed names from {known}, each once")
+    if not names or len(set(names)) < len(names) or not set(names) <= set(STEPS):
+        raise ValueError(f"steps={text!r}; needed names from {list(STEPS)}, each once")
     return names
 
 

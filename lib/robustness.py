@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from torch import nn
 
-from lib import dtw, faithfulness, features, gradcam, graphs, scores, smoothness, trust
+from lib import dtw, faithfulness, features, geometry, gradcam, graphs, scores, smoothness, trust
 from lib.clips import Batch, ClipSet
 from lib.graphs import NeighborGraph
 
@@ -101,7 +101,7 @@ def by_layer(
             smooth = smoothness.label_smoothness(after.graphs[layer], clips.labels)
             row[f"{prefix}cross_class_mass"] = smooth.cross_class_mass
             row[f"{prefix}interpolation_error"] = smooth.interpolation_error
-            row[f"{prefix}overlap"] = overlap(before.graphs[layer], after.graphs[layer]).mean()
+            row[f"{prefix}overlap"] = geometry.jaccard(before.graphs[layer], after.graphs[layer]).mean()
         for name, other in (("map_agreement", spoiled), ("map_zero", untrained[0])):
             maps = other.maps.get(layer)
             row[name] = np.nan
@@ -113,16 +113,6 @@ def by_layer(
 
 def _at_layer(batch: Batch, stride: int) -> Batch:
     return batch._replace(lengths=-(-batch.lengths // stride))
-
-
-def overlap(first: NeighborGraph, second: NeighborGraph) -> Float[np.ndarray, " N"]:
-    """Jaccard index of the neighbours that a clip has in two graphs; 1 for the same ones, or for none in both."""
-    if len(first) != len(second):
-        raise ValueError(f"graphs over {len(first)} and {len(second)} clips; needed the same clips in both")
-    one, two = (graph.adjacency(None).astype(bool) for graph in (first, second))
-    common = one.multiply(two).sum(axis=1)
-    either = first.num_neighbors + second.num_neighbors - common
-    return np.divide(common, either, out=np.ones(len(first)), where=either > 0)
 
 
 def answers(

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from lib import checkpoints, focus, scores, transforms
+from lib import checkpoints, focus, losses, scores, transforms
 from lib.clips import Batch, Clip, ClipSet, collate
 from lib.focus import FocusLosses
 from lib.models.layers import evaluation_mode
@@ -46,14 +46,16 @@ class TrainConfig:
     mirror: bool = False  # swap left and right at random; only where no class depends on the side
     precision: str = "float32"  # or "bfloat16": autocast, weights stay float32
     focus: FocusLosses = field(default_factory=FocusLosses)  # STF's terms; none by default
+    smoothness: float = 0.0  # weight of label smoothness among what the classifier sees of a batch (losses.smoothness)
+    smoothness_neighbors: int = 8  # links per clip in that graph
     device: str = "cpu"
     seed: int = 0  # order, augmentation, dropout; initial weights have their own (models.build)
 
     def __post_init__(self):
-        counts = {"epochs": self.epochs, "batch_size": self.batch_size}
+        counts = {name: getattr(self, name) for name in ("epochs", "batch_size", "smoothness_neighbors")}
         if wrong := {name: value for name, value in counts.items() if not isinstance(value, int) or value < 1}:
             raise ValueError(f"TrainConfig: {wrong}, needed whole numbers of at least 1")
-        names = ("momentum", "weight_decay", "warmup_epochs", "turn", "tilt", "stretch", "noise")
+        names = ("momentum", "weight_decay", "warmup_epochs", "turn", "tilt", "stretch", "noise", "smoothness")
         if wrong := {name: v for name in names if not 0 <= (v := getattr(self, name)) < math.inf}:
             raise ValueError(f"TrainConfig: {wrong}, needed finite numbers of at least 0")
         if not 0 < self.learning_rate < math.inf or self.momentum >= 1:
@@ -71,7 +73,7 @@ class TrainConfig:
 
 
 class History(NamedTuple):
-    """`epochs`: one row per epoch (loss, accuracy, STF's terms, validation_accuracy, learning_rate, seconds)."""
+    """`epochs`: one row per epoch (loss, accuracy, further terms, validation_accuracy, learning_rate, seconds)."""
 
     epochs: pd.DataFrame
 
@@ -167,18 +169,34 @@ def fit(
 def _losses(
     model: nn.Module, batch: Batch, config: TrainConfig, weight: torch.Tensor | None
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Logits of a training pass, the classification ``loss`` and STF's terms beside it."""
+    """Logits of a training pass, the classification ``loss`` and the terms beside it."""
     watched = focus.watch(model) if config.focus.beside else nullcontext([])
-    with _autocast(config.precision, config.device), watched as modules:
+    latent = _classified(model) if config.smoothness else nullcontext([])
+    with _autocast(config.precision, config.device), watched as modules, latent as vectors:
         logits = model(batch.x, batch.lengths, batch.present)
     logits = logits.float()
-    loss = F.cross_entropy(logits, batch.labels, weight, label_smoothing=config.label_smoothing)
-    extra = focus.terms(logits, batch, modules, config.focus) if modules else {}
-    return logits.detach(), {"loss": loss} | extra
+    found = {"loss": F.cross_entropy(logits, batch.labels, weight, label_smoothing=config.label_smoothing)}
+    for x in vectors:
+        neighbors = config.smoothness_neighbors
+        found["smoothness"] = losses.smoothness(x.float().flatten(1), batch.labels, num_neighbors=neighbors)
+    return logits.detach(), found | (focus.terms(logits, batch, modules, config.focus) if modules else {})
+
+
+@contextmanager
+def _classified(model: nn.Module) -> Iterator[list[torch.Tensor]]:
+    """Collect what enters the classifier: a vector per clip (N, C)."""
+    vectors: list[torch.Tensor] = []
+    handle = model.classifier.register_forward_pre_hook(lambda _, inputs: vectors.append(inputs[0]))
+    try:
+        yield vectors
+    finally:
+        handle.remove()
 
 
 def _weight(config: TrainConfig, name: str) -> float:
-    return 1.0 if name == "loss" else getattr(config.focus, name)
+    if name == "loss":
+        return 1.0
+    return config.smoothness if name == "smoothness" else getattr(config.focus, name)
 
 
 def _descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:

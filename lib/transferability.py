@@ -8,13 +8,10 @@ from jaxtyping import Float, Int
 from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_score
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from lib import dtw, features, graphs, smoothness
+from lib import dtw, features, geometry, graphs, smoothness
 from lib.clips import ClipSet
 
 LOG_RATIOS = (-20.0, 20.0)  # of alpha / beta to the mean squared singular value, natural logarithm
@@ -24,17 +21,15 @@ SCORES = {"cross-class mass": -1, "linear probe": 1, "LogME": 1, "nearest neighb
 """Columns of `by_layer`: 1 where higher is better, -1 where lower is."""
 
 
-def by_layer(model: nn.Module, clips: ClipSet, *, num_neighbors: int = 5, seed: int = 0) -> pd.DataFrame:
+def by_layer(model: nn.Module, clips: ClipSet, *, num_neighbors: int = 5) -> pd.DataFrame:
     """Score every layer of `model` on labelled clips of new classes; the clips themselves come first, as ``clips``.
 
     Parameters
     ----------
     clips
-        As prepared for the network, at least two of each class.
+        As prepared for the network.
     num_neighbors
         Candidates of each clip in the NNK graph of the layer.
-    seed
-        Of the linear probe's folds.
 
     Returns
     -------
@@ -44,15 +39,14 @@ def by_layer(model: nn.Module, clips: ClipSet, *, num_neighbors: int = 5, seed: 
     """
     raw = [clip.x[: clip.length, clip.present].mean(axis=1).reshape(clip.length, -1) for clip in clips]
     sequences = {"clips": raw} | features.extract(model, clips)
-    averaged = {"clips": raw} | features.extract(model, clips, pool="joints")
+    averaged = geometry.vectors({"clips": raw} | features.extract(model, clips, pool="joints"))
     settings = {"window_size": 4, "stride": 4, "radius": 0.2, "normalize": "path"}
     found = {}
     for layer, matrix in dtw.by_layer(sequences, {"clips": 1} | model.layer_strides, **settings).items():
-        graph = graphs.nnk(matrix, min(num_neighbors, len(clips) - 1))
-        vectors = np.stack([sequence.mean(axis=0, dtype=np.float64) for sequence in averaged[layer]])
+        graph, vectors = graphs.nnk(matrix, min(num_neighbors, len(clips) - 1)), averaged[layer]
         found[layer] = {
             "cross-class mass": smoothness.label_smoothness(graph, clips.labels).cross_class_mass,
-            "linear probe": linear_probe(vectors, clips.labels, seed=seed),
+            "linear probe": geometry.linear_probe(vectors, clips.labels).cross_validated,
             "LogME": logme(vectors, clips.labels),
             "nearest neighbour": nearest_neighbor(vectors, clips.labels),
         }
@@ -100,23 +94,6 @@ def nearest_neighbor(features: Float[np.ndarray, "N D"], labels: Int[np.ndarray,
     distances = cdist(scaled, scaled)
     np.fill_diagonal(distances, np.inf)
     return float((labels[distances.argmin(axis=1)] == labels).mean())
-
-
-def linear_probe(features: Float[np.ndarray, "N D"], labels: Int[np.ndarray, " N"], *, seed: int = 0) -> float:
-    """Accuracy of a logistic regression on clips it has not seen: five folds, or as many as the rarest class has clips.
-
-    Raises
-    ------
-    ValueError
-        A class with a single clip, which no fold can both learn and score.
-    """
-    features, labels = _checked(features, labels)
-    rarest = int(np.unique(labels, return_counts=True)[1].min())
-    if rarest < 2:
-        raise ValueError("labels: a class has a single clip; a probe needs at least two of each")
-    folds = StratifiedKFold(min(5, rarest), shuffle=True, random_state=seed)
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    return float(cross_val_score(probe, features, labels, cv=folds).mean())
 
 
 def agreement(rows: pd.DataFrame, predictors: Mapping[str, int]) -> pd.DataFrame:

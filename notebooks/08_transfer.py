@@ -96,7 +96,7 @@ print(f"accuracy on the old clips in the last epoch: {history.epochs['accuracy']
 # and the nearest neighbour on features averaged over frames and joints.
 
 # %%
-found = transferability.by_layer(trained, labelled, num_neighbors=num_neighbors, seed=seed)
+found = transferability.by_layer(trained, labelled, num_neighbors=num_neighbors)
 found.round(3)
 
 # %% [markdown]

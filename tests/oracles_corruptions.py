@@ -1,4 +1,4 @@
-"""Slow, plain versions of corruptions, of neighbours' overlap and of damage; nothing here imports lib."""
+"""Slow, plain versions of corruptions and of damage; nothing here imports lib."""
 
 import math
 
@@ -48,16 +48,6 @@ def turned(point, degrees):
     x, y, z = point
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return [c * x + s * z, y, -s * x + c * z]
-
-
-def overlap(indices, weights, other_indices, other_weights):
-    """Jaccard index of the neighbours of every clip in two graphs; 1 where both have none."""
-    found = []
-    for i in range(len(indices)):
-        one = {int(j) for j, w in zip(indices[i], weights[i], strict=True) if w > 0}
-        two = {int(j) for j, w in zip(other_indices[i], other_weights[i], strict=True) if w > 0}
-        found.append(len(one & two) / len(one | two) if one | two else 1.0)
-    return found
 
 
 def chance_mass(labels):

@@ -52,6 +52,12 @@ def class_rows(values):
     )
 
 
+def sensitivity_tables():
+    names = ["window_size 8", "plain DTW", "untrained"]
+    overlap = pd.DataFrame(np.linspace(0, 1, 12).reshape(3, 4), index=names)
+    return overlap, pd.DataFrame({"mean": [0.9, 0.8, -0.1], "low": [0.8, np.nan, -1.4], "high": 1.1}, index=names)
+
+
 def history():
     epochs = np.arange(1, 6)
     runs = [
@@ -149,6 +155,7 @@ def ax_calls(rng, skeleton):
             {"published": {"stf": 2.6}, "per_seed": pd.DataFrame({"stf": [1.0, 3.0], "modules": 0.1})},
         ),
         "pyramid": ((small_pyramid(),), {"class_name": "sit_down", "num_shown": 1}),
+        "between_layers": ((pd.DataFrame(np.eye(3), index=list("abc"), columns=list("abc")),), {}),
         "by_share": ((share_rows(), ["msg3d", "stf"]), {}),
         "growth": ((times,), {"x": "N", "value": "seconds_per_pair", "series": "library"}),
     }
@@ -165,6 +172,7 @@ def figure_calls(rng, skeleton):
         "smoothness_by_layer": ((smoothness_rows(),), 2),
         "poses": (({"clean": clip(rng)[0], "joint_noise": clip(rng)[1]}, skeleton), 2),
         "by_level": ((level_rows(),), 2),
+        "sensitivity": (sensitivity_tables(), 2),
         "graph_layers": (({"0": ring(9), "1": ring(9)}, np.arange(9) % 3, NAMES), 2),
     }
 

@@ -226,3 +226,22 @@ def test_shares_are_percent_on_a_log_axis(plots):
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.6, 0.95])
     with pytest.raises(ValueError, match=r"names \['gcn'\] have no rows"):
         plots.by_share(share_rows(), ["gcn"])
+
+
+# --- settings --------------------------------------------------------------------------------------------------------
+
+
+def test_settings_share_their_rows_and_intervals_end_at_one(plots, closed_figures):
+    from plot_cases import sensitivity_tables
+
+    overlap, correlation = sensitivity_tables()
+    left, right = plots.sensitivity(overlap, correlation.iloc[::-1]).axes[:2]
+    assert [tick.get_text() for tick in left.get_yticklabels()] == ["window size 8", "plain DTW", "untrained"]
+    np.testing.assert_allclose(right.lines[1].get_xdata(), correlation["mean"])
+    ends = np.concatenate([line[:, 0] for line in right.collections[0].get_segments() if len(line)])
+    assert ends.min() == -1
+    assert ends.max() == 1
+    with pytest.raises(ValueError, match=r"no rows \['untrained'\]"):
+        plots.sensitivity(overlap, correlation.iloc[:2])
+    with pytest.raises(ValueError, match=r"shape \(3, 4\); needed as many rows"):
+        plots.between_layers(overlap)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,7 +37,7 @@ def test_the_ablation_adds_one_term_at_a_time():
 
 def test_networks_of_the_ablation_are_trained_alike():
     recipe = recipes.get("utd_mhad", recipes.FOCUS_RECIPES)
-    rows = [recipes.described(recipes.focus_step(recipe, step)) for step in ("stgcn", *recipes.FOCUS_STEPS)]
+    rows = [recipes.described(recipes.focus_step(recipe, step)) for step in recipes.STEPS]
     assert all(row == rows[0] for row in rows)
 
 
@@ -55,6 +57,20 @@ def test_terms_are_logged_and_change_what_is_learnt(little):
     assert np.isfinite(terms.epochs[list(TERMS)].to_numpy()).all()
     differs = [not torch.equal(a, b) for a, b in zip(plain.parameters(), focused.parameters(), strict=True)]
     assert any(differs)
+
+
+def test_label_smoothness_joins_the_loss_of_its_step_alone(little):
+    recipe = replace(little[0], train=replace(little[0].train, smoothness=0.5, batch_size=20))
+    clips = little[1].subset(np.arange(40) % 10)  # classes come more than once, so that there is something to learn
+    smooth, history = recipes.focus_step(recipe, recipes.SMOOTH).fit(clips, 0, progress=False)
+    plain, without = recipes.focus_step(recipe, "stgcn").fit(clips, 0, progress=False)
+    assert history.epochs["smoothness"].between(0, 2).all()
+    assert "smoothness" not in without.epochs
+    weights = zip(plain.parameters(), smooth.parameters(), strict=True)
+    assert any(not torch.equal(a, b) for a, b in weights)
+    assert not smooth.classifier._forward_pre_hooks
+    for step in recipes.FOCUS_STEPS:
+        assert recipes.focus_step(recipe, step).train.smoothness == 0
 
 
 def test_exploration_takes_every_eighth_step_with_an_optimiser_of_its_own(little, monkeypatch):
@@ -99,6 +115,8 @@ def test_studies_keep_to_the_recipes():
     others += [{"exploration": 7.0}, {"exploration": weight}]  # weights of another step
     with_term = row | {"seed": 1, "step": "exploration", "exploration": weight}
     rows = pd.DataFrame([row, with_term, *(row | change for change in others)])
+    rows["smoothness_weight"] = [np.nan, *[0.0] * (len(rows) - 1)]  # rows from before there was such a weight
+    rows = pd.concat([rows, pd.DataFrame([row | {"smoothness_weight": 77.0}])], ignore_index=True)
     assert recipes.unchanged(rows, recipes.FOCUS_RECIPES)["seed"].tolist() == [0, 1]
     assert list(recipes.unchanged(rows[rows["dataset"] == "synthetic"], recipes.FOCUS_RECIPES).columns) == list(rows)
 

@@ -12,33 +12,6 @@ from lib import corruptions, datasets, graphs, models, robustness, smoothness, t
 from lib.robustness import GraphConfig
 
 
-def random_graph(rng, n=12, k=4):
-    points = rng.normal(size=(n, 3))
-    return graphs.nnk(cdist(points, points), k)
-
-
-def test_overlap_matches_the_oracle(rng):
-    one, two = random_graph(rng), random_graph(rng)
-    wanted = oracles.overlap(one.indices, one.weights, two.indices, two.weights)
-    np.testing.assert_allclose(robustness.overlap(one, two), wanted, rtol=1e-12)
-    np.testing.assert_array_equal(robustness.overlap(one, two), robustness.overlap(two, one))
-    assert 0 < np.mean(wanted) < 1
-
-
-def test_a_graph_overlaps_with_itself_and_empty_with_empty(rng):
-    one = random_graph(rng)
-    np.testing.assert_array_equal(robustness.overlap(one, one), 1)
-    points = np.array([[0.0], [1.0], [2.5], [900.0]])
-    alone = graphs.nnk(cdist(points, points), 2, sigma=1.0)
-    assert alone.num_neighbors[3] == 0
-    np.testing.assert_array_equal(robustness.overlap(alone, alone), 1)
-
-
-def test_overlap_needs_the_same_clips(rng):
-    with pytest.raises(ValueError, match="graphs over 12 and 9 clips; needed the same"):
-        robustness.overlap(random_graph(rng), random_graph(rng, n=9))
-
-
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=30))
 def test_chance_mass_matches_the_oracle(labels):
     assert robustness.chance_mass(np.array(labels)) == pytest.approx(oracles.chance_mass(labels), abs=1e-12)

@@ -13,6 +13,7 @@ from lib.plots.graph import graph_embedding, graph_layers
 from lib.plots.kernels import ablation, pyramid
 from lib.plots.layout import spectral_layout
 from lib.plots.robustness import by_level, layers_by_level, poses
+from lib.plots.sensitivity import between_layers, sensitivity
 from lib.plots.skeleton import pose, pose_strip
 from lib.plots.speed import growth, speed
 from lib.plots.study import by_depth, by_share, gains
@@ -28,6 +29,7 @@ __all__ = [
     "ablation",
     "alignment",
     "band_sensitivity",
+    "between_layers",
     "by_depth",
     "by_level",
     "by_share",
@@ -53,6 +55,7 @@ __all__ = [
     "project",
     "pyramid",
     "reliability",
+    "sensitivity",
     "smoothness_by_class",
     "smoothness_by_layer",
     "spectral_layout",

@@ -15,6 +15,10 @@ SPOKEN = {
     "interpolation_error": "interpolation error\n(lower: smoother)",
     "cross_class_mass": "cross-class mass\n(lower: smoother)",
     "laplacian": "Laplacian measure\n(lower: smoother)",
+    "probe": "linear probe\n(accuracy)",
+    "dimension": "intrinsic dimension\n(TwoNN)",
+    "imbalance_to_last": "imbalance to the last layer\n(0: knows it)",
+    "cka_last": "CKA with the last layer",
 }
 _NETWORKS = {"trained": (BLUE, "o", "-"), "untrained": (VERMILION, "s", "--")}
 _OTHERS = (("#009E73", "D", "-."), ("#CC79A7", "^", ":"), ("#E69F00", "v", "-"))
