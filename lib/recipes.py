@@ -241,6 +241,15 @@ def parse_streams(text: str) -> dict[str, float]:
 def _code() -> str:
     """Digest of the code that decides trained weights, so that no checkpoint outlives it."""
     folder = Path(__file__).parent
-    names = ("_clip_batches.py", "clips.py", "features.py", "focus.py", "losses.py", "training.py", "transforms.py")
+    names = (
+        "_clip_batches.py",
+        "clips.py",
+        "features.py",
+        "focus.py",
+        "losses.py",
+        "objectives.py",
+        "training.py",
+        "transforms.py",
+    )
     files = [*(folder / name for name in names), *sorted(folder.glob("models/**/*.py"))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
