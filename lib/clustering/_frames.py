@@ -1,0 +1,71 @@
+"""From windows to frames, and from labels of frames to segments."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+
+def over_frames(
+    values: Sequence[np.ndarray] | np.ndarray, starts: np.ndarray, num_frames: int, *, spread: bool = True
+) -> Float[np.ndarray, "T D"]:
+    """One vector per frame of a recording: the mean over the windows that cover it.
+
+    Parameters
+    ----------
+    values
+        Per window the (L, D) states of its frames.
+    starts
+        First frame of each window in the recording.
+    num_frames
+        T; a frame that no window covers takes the vector of the nearest one that is covered, the earlier of two.
+    spread
+        A window gives all its frames its mean over them, so that a vector tells of the movement around a frame. False:
+        it gives each frame its own state, which tells of the pose as well.
+    """
+    if len(values) != len(starts) or len(values) == 0:
+        raise ValueError(f"values: {len(values)} windows for {len(starts)} starts; needed as many, at least one")
+    total = np.zeros((num_frames, values[0].shape[1]))
+    count = np.zeros(num_frames)
+    for start, states in zip(starts, values, strict=True):
+        stop = start + len(states)
+        if start < 0 or stop > num_frames:
+            raise ValueError(f"window of frames {start} to {stop}; the recording has 0 to {num_frames}")
+        total[start:stop] += states.mean(axis=0) if spread else states
+        count[start:stop] += 1
+    covered = np.flatnonzero(count)
+    frames = np.arange(num_frames)
+    after = np.minimum(np.searchsorted(covered, frames), len(covered) - 1)
+    before = np.maximum(after - 1, 0)
+    nearer = np.abs(covered[before] - frames) <= np.abs(covered[after] - frames)
+    nearest = np.where(nearer, covered[before], covered[after])
+    return total[nearest] / count[nearest, None]
+
+
+def boundaries(labels: Shaped[np.ndarray, " T"]) -> Int[np.ndarray, " B"]:
+    """First frame of every run of equal labels but the first."""
+    return np.flatnonzero(labels[1:] != labels[:-1]) + 1
+
+
+def segment_ids(labels: Shaped[np.ndarray, " T"]) -> Int[np.ndarray, " T"]:
+    """Number of the run that each frame lies in, from 0."""
+    return np.cumsum(np.r_[0, labels[1:] != labels[:-1]])
+
+
+def merge_short(labels: Int[np.ndarray, " T"], least: int) -> Int[np.ndarray, " T"]:
+    """Labels without runs of fewer than `least` frames.
+
+    The shortest run goes first, the earlier of two alike, and joins the longer of its neighbours, the earlier of two
+    alike; one run always stays.
+    """
+    labels = labels.copy()
+    while True:
+        edges = np.r_[0, boundaries(labels), len(labels)]
+        sizes = np.diff(edges)
+        short = int(sizes.argmin())
+        if len(sizes) == 1 or sizes[short] >= least:
+            return labels
+        before = sizes[short - 1] if short > 0 else -1
+        after = sizes[short + 1] if short + 1 < len(sizes) else -1
+        source = edges[short] - 1 if before >= after else edges[short + 1]
+        labels[edges[short] : edges[short + 1]] = labels[source]
