@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from lib.clips import ClipSet
-from lib.datasets import msr_action3d, nw_ucla, synthetic, utd_mhad
+from lib.datasets import cmu, msr_action3d, nw_ucla, synthetic, utd_mhad
 from lib.datasets.archive import DatasetError
 
-READERS = {reader.NAME: reader.load for reader in (nw_ucla, utd_mhad, msr_action3d)}
+READERS = {reader.NAME: reader.load for reader in (nw_ucla, utd_mhad, msr_action3d)} | cmu.READERS
 NAMES = ("synthetic", *READERS)
 
 __all__ = ["NAMES", "READERS", "DatasetError", "load"]
@@ -30,8 +30,8 @@ def load(
     Parameters
     ----------
     name
-        ``"synthetic"`` (made on the spot, 1,000 clips unless limited), ``"nw_ucla"``, ``"utd_mhad"`` or
-        ``"msr_action3d"``.
+        ``"synthetic"`` (made on the spot, 1,000 clips unless limited), ``"nw_ucla"``, ``"utd_mhad"``,
+        ``"msr_action3d"``, ``"cmu_mocap"`` (one action a recording) or ``"cmu_subject86"`` (several in each).
     root
         Folder with the archives as downloaded (zip or unpacked); default ``SKELETON_DATA``, else ``data/raw/``.
     split

@@ -31,13 +31,17 @@ class DatasetError(ValueError):
     """A dataset that is missing, damaged or not what it claims to be; the message names file and field."""
 
 
-def locate(archive: str, pattern: re.Pattern, root: str | Path | None, download: str) -> Path:
+def locate(
+    archive: str, pattern: re.Pattern, root: str | Path | None, download: str, *, folder: str | None = None
+) -> Path:
     """Zip file or folder that holds the files matching `pattern`.
 
-    Looks for ``<root>/<archive>.zip``, ``<root>/<archive>/`` and for such files in `root` itself.
+    Looks for ``<root>/<archive>.zip``, ``<root>/<archive>/``, ``<root>/<folder>/`` (what is in the zip, where that has
+    another name) and for such files in `root` itself.
     """
     root = paths.data(root)
-    for path, children in ((root / f"{archive}.zip", "*"), (root / archive, "**/*"), (root, "*")):
+    places = [(root / f"{archive}.zip", "*"), (root / archive, "**/*"), (root / (folder or archive), "**/*")]
+    for path, children in (*places, (root, "*")):
         if path.is_file() or (path.is_dir() and any(pattern.fullmatch(child.name) for child in path.glob(children))):
             return path
     raise DatasetError(

@@ -1,11 +1,8 @@
-"""What the three Kinect v1 datasets have in common: checked coordinates, one joint order, splits, a report."""
-
-from collections.abc import Sequence
-from dataclasses import replace
+"""What the three Kinect v1 datasets have in common: checked coordinates, one joint order, subjects held out."""
 
 import numpy as np
 
-from lib.clips import ClipSet, LoadReport
+from lib.clips import ClipSet
 from lib.datasets.archive import DatasetError
 
 MAX_METRES = 50.0  # a Kinect v1 sees 8 m; files in millimetres or pixels exceed this
@@ -50,29 +47,3 @@ def cross_subject(clips: ClipSet, selection: bool) -> tuple[ClipSet, dict[str, n
     clips = clips.subset(odd)
     last = clips.subjects == clips.subjects.max()
     return clips, {"train": ~last, "test": last}
-
-
-def pick_split(clips: ClipSet, members: dict[str, np.ndarray], split: str | None, name: str) -> ClipSet:
-    """Sub-set of one split; `members` maps split names to bool masks over the clips."""
-    if split is None:
-        return replace(clips, report=replace(clips.report, kept=len(clips)))
-    if split not in members:
-        raise ValueError(f"split={split!r}; {name} has {sorted(members)} (or None for all clips)")
-    if not members[split].any():
-        raise DatasetError(f"{name}: none of its {len(clips)} clips is of split {split!r}; is the archive complete?")
-    picked = clips.subset(members[split])
-    return replace(picked, dataset=f"{name}/{split}", report=replace(picked.report, kept=len(picked)))
-
-
-def check_protocol(protocol: str | None, choices: Sequence[str], name: str) -> str:
-    """Protocol by name, the first of `choices` by default."""
-    if protocol is not None and protocol not in choices:
-        raise ValueError(f"protocol={protocol!r}; {name} has {list(choices)}")
-    return protocol or choices[0]
-
-
-def report(kept: int, official: int, dropped: Sequence[tuple[str, str]], *notes: str) -> LoadReport:
-    """Report on a whole archive of `official` clips, without the notes that count nothing."""
-    missing = official - kept - len(dropped)
-    notes = (f"{missing} of the {official} official clips are missing", *notes)
-    return LoadReport(kept, tuple(dropped), tuple(f"archive: {note}" for note in notes if not note.startswith("0 ")))

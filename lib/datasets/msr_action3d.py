@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.clips import ClipSet
-from lib.datasets import archive, kinect
+from lib.datasets import archive, kinect, splits
 from lib.datasets.archive import DatasetError
 
 NAME = "msr_action3d"
@@ -49,7 +49,7 @@ def load(root: str | Path | None, split: str | None, protocol: str | None, *, pr
     subjects of the 557 clips, for choosing settings without the test clips: ``test`` is subject 9, ``train`` the
     others. Lost frames are interpolated.
     """
-    protocol = kinect.check_protocol(protocol, ["cross_subject_557", "cross_subject_567", "selection"], NAME)
+    protocol = splits.check_protocol(protocol, ["cross_subject_557", "cross_subject_567", "selection"], NAME)
     source = archive.locate("MSRAction3DSkeletonReal3D", FILE, root, DOWNLOAD)
     files = {
         match[0]: (match, contents) for match, contents in archive.members(source, FILE_OR_LIST, progress=progress)
@@ -86,9 +86,9 @@ def load(root: str | Path | None, split: str | None, protocol: str | None, *, pr
         subjects=subjects,
         fps=15.0,
         dataset=NAME,
-        report=kinect.report(len(arrays), 567, dropped, f"{lost} lost frames in {mended} clips interpolated"),
+        report=splits.report(len(arrays), 567, dropped, f"{lost} lost frames in {mended} clips interpolated"),
     )
-    return kinect.pick_split(*kinect.cross_subject(clips, protocol == "selection"), split, NAME)
+    return splits.pick_split(*kinect.cross_subject(clips, protocol == "selection"), split, NAME)
 
 
 def _used(listed: bytes) -> set[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.clips import ClipSet
-from lib.datasets import archive, kinect
+from lib.datasets import archive, kinect, splits
 from lib.datasets.archive import DatasetError
 
 NAME = "nw_ucla"
@@ -37,7 +37,7 @@ def load(root: str | Path | None, split: str | None, protocol: str | None, *, pr
     One test clip in five is byte for byte a training clip (seen from "another view"); ``test_clean`` leaves these out.
     They are found by comparing coordinates, not by name.
     """
-    protocol = kinect.check_protocol(protocol, ["cross_view", "selection"], NAME)
+    protocol = splits.check_protocol(protocol, ["cross_view", "selection"], NAME)
     source = archive.locate("all_sqe", FILE, root, DOWNLOAD)
     arrays, names, numbers, mended = [], [], [], 0
     for match, contents in archive.members(source, FILE, progress=progress):
@@ -55,7 +55,7 @@ def load(root: str | Path | None, split: str | None, protocol: str | None, *, pr
     seen = {x.tobytes() for x, in_train in zip(arrays, train, strict=True) if in_train}
     twin = np.array([x.tobytes() in seen for x in arrays]) & ~train
     short = sum(len(x) < 10 for x in arrays)
-    report = kinect.report(
+    report = splits.report(
         len(arrays),
         1484,
         [],
@@ -77,8 +77,8 @@ def load(root: str | Path | None, split: str | None, protocol: str | None, *, pr
     )
     if protocol == "selection":
         members = {"train": views[train] == 1, "test": views[train] == 2}
-        return kinect.pick_split(clips.subset(train), members, split, NAME)
-    return kinect.pick_split(clips, {"train": train, "test": ~train, "test_clean": ~train & ~twin}, split, NAME)
+        return splits.pick_split(clips.subset(train), members, split, NAME)
+    return splits.pick_split(clips, {"train": train, "test": ~train, "test_clean": ~train & ~twin}, split, NAME)
 
 
 def _parse(contents: bytes, file: str, label: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.clips import ClipSet
-from lib.datasets import archive, kinect, matlab
+from lib.datasets import archive, kinect, matlab, splits
 from lib.datasets.archive import DatasetError
 
 NAME = "utd_mhad"
@@ -51,7 +51,7 @@ def load(root: str | Path | None, split: str | None, protocol: str | None, *, pr
     Protocol ``selection`` keeps to the training subjects, for choosing settings without the test clips: ``test`` is
     subject 7, ``train`` the others.
     """
-    protocol = kinect.check_protocol(protocol, ["cross_subject", "selection"], NAME)
+    protocol = splits.check_protocol(protocol, ["cross_subject", "selection"], NAME)
     source = archive.locate("Skeleton", FILE, root, DOWNLOAD)
     arrays, names, numbers, mended = [], [], [], 0
     for match, contents in archive.members(source, FILE, progress=progress):
@@ -73,9 +73,9 @@ def load(root: str | Path | None, split: str | None, protocol: str | None, *, pr
         subjects=subjects,
         fps=30.0,
         dataset=NAME,
-        report=kinect.report(len(arrays), 861, [], f"{mended} lost frames interpolated"),
+        report=splits.report(len(arrays), 861, [], f"{mended} lost frames interpolated"),
     )
-    return kinect.pick_split(*kinect.cross_subject(clips, protocol == "selection"), split, NAME)
+    return splits.pick_split(*kinect.cross_subject(clips, protocol == "selection"), split, NAME)
 
 
 def _parse(contents: bytes, file: str) -> np.ndarray:
