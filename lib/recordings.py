@@ -1,105 +1,132 @@
-"""Long recordings with annotated segments: channels over time, the labels of people beside them, and networks' states.
+"""Recordings of many movements: out of single clips, as input of a network, and a network's states in their windows.
 
-Labels and transitions are for scoring and drawing; nothing here that cuts, scales or embeds reads them.
+Labels and transitions of a recording are for scoring and drawing; nothing here that scales, cuts or embeds reads them.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import nn
 
-from lib import transforms, windows
+from lib import clustering, features, transforms, windows
 from lib.clips import Clip, ClipSet
+from lib.datasets import cmu
+from lib.datasets.cmu_recordings import Recording, Segment
 from lib.models.layers import evaluation_mode
 from lib.skeletons import Skeleton
 
-STILL = 1e-4  # standard deviation below which a channel is constant, as released (degrees, or the channel's unit)
-TOLERANCE = 0.5  # seconds that a person may be off a transition, in recordings that are made
+TOLERANCE = 0.5  # seconds by which a boundary may miss a transition in recordings that are joined
+PLACE = ("root.tx", "root.tz", "root.x", "root.y", "root.z")  # where in the room, and turned where
 
 
-@dataclass(frozen=True)
-class Recording:
-    """One performance of many movements.
+def without_place(found: Sequence[Recording]) -> list[Recording]:
+    """Leave out where the body is and where it faces, which tell of the room and not of the movement."""
+    keep = [i for i, name in enumerate(found[0].channel_names) if name not in PLACE]
+    names = tuple(found[0].channel_names[i] for i in keep)
+    return [replace(one, channels=one.channels[:, keep], channel_names=names) for one in found]
 
-    Attributes
-    ----------
-    frames
-        (T, F) float32 channels: joint angles, or coordinates of joints.
-    labels
-        (T,) index into `class_names` of the movement at every frame.
-    transitions
-        (B, 3) frames: earliest, best and latest that an annotator accepts for every change of movement.
-    poses
-        (T, V, 3) joints to draw, or None.
+
+def scaled(found: Sequence[Recording], train: Sequence[Recording]) -> list[Recording]:
+    """Channels that move in `train` (`cmu.drop_constant`), with its mean and standard deviation made 0 and 1."""
+    moving, known = cmu.drop_constant(found, train), cmu.drop_constant(train, train)
+    frames = np.concatenate([one.channels for one in known]).astype(np.float64)
+    if frames.shape[1] == 0:
+        raise ValueError("train: every channel stands still; needed one that moves")
+    mean, std = frames.mean(axis=0), frames.std(axis=0)
+    return [replace(one, channels=((one.channels - mean) / std).astype(np.float32)) for one in moving]
+
+
+def as_clips(found: Sequence[Recording]) -> ClipSet:
+    """One clip per recording, each channel a joint with one coordinate, for `windows.cut` and the networks.
+
+    All labels are 0, so that nothing trained on these clips can know an annotation.
     """
-
-    name: str
-    frames: np.ndarray
-    fps: float
-    labels: np.ndarray
-    class_names: tuple[str, ...]
-    transitions: np.ndarray
-    poses: np.ndarray | None = None
-
-    def thinned(self, every: int) -> "Recording":
-        """Every n-th frame; transitions are rounded outwards, so that none is lost."""
-        earliest, best, latest = self.transitions.T
-        moved = np.stack([earliest // every, np.rint(best / every).astype(np.int64), -(-latest // every)], axis=1)
-        return replace(
-            self,
-            frames=self.frames[::every],
-            fps=self.fps / every,
-            labels=self.labels[::every],
-            transitions=moved,
-            poses=None if self.poses is None else self.poses[::every],
-        )
-
-
-class Scaler(NamedTuple):
-    """Channels that move, and their mean and standard deviation in the recordings it was made from."""
-
-    moving: np.ndarray
-    mean: np.ndarray
-    std: np.ndarray
-
-    @classmethod
-    def of(cls, recordings: Sequence[Recording]) -> "Scaler":
-        """Measure training recordings; channels with a standard deviation below `STILL` are left out."""
-        frames = np.concatenate([one.frames for one in recordings]).astype(np.float64)
-        std = frames.std(axis=0)
-        moving = np.flatnonzero(std >= STILL)
-        if len(moving) == 0:
-            raise ValueError(f"recordings: all {frames.shape[1]} channels stand still; needed one that moves")
-        return cls(moving, frames.mean(axis=0)[moving], std[moving])
-
-    def __call__(self, frames: Float[np.ndarray, "T F"]) -> Float[np.ndarray, "T F2"]:
-        """Scores of the moving channels."""
-        return ((frames[:, self.moving] - self.mean) / self.std).astype(np.float32)
-
-
-def as_clips(recordings: Sequence[Recording], scaler: Scaler) -> ClipSet:
-    """One clip per recording, each moving channel a joint with one coordinate, for `windows.cut` and the networks.
-
-    All labels are 0: what trains on these clips cannot know an annotation.
-    """
-    count = len(scaler.moving)
-    channels = (
-        Skeleton.from_edges([(v, v + 1) for v in range(count - 1)], name=f"channels{count}", center=0)
-        if (count > 1)
-        else Skeleton("channels1", ("joint_0",), (), 0)
-    )
+    names = found[0].channel_names
+    edges = tuple((v, v + 1) for v in range(len(names) - 1))
     return ClipSet.from_arrays(
-        [scaler(one.frames)[:, :, None] for one in recordings],
-        [0] * len(recordings),
-        channels,
-        names=[one.name for one in recordings],
-        fps=recordings[0].fps,
-        dataset="recordings",
+        [one.channels[:, :, None] for one in found],
+        [0] * len(found),
+        Skeleton(f"channels{len(names)}", names, edges, 0),
+        names=[one.name for one in found],
+        fps=found[0].fps,
+        dataset=found[0].dataset,
     )
+
+
+def transitions(recording: Recording) -> Int[np.ndarray, "B 3"]:
+    """Earliest, best and latest frame of every change of movement that the annotators would accept."""
+    inner = recording.segments[:-1]
+    return np.array([(one.earliest, one.best, one.latest) for one in inner], dtype=np.int64).reshape(-1, 3)
+
+
+def views(
+    found: Sequence[Recording], networks: Mapping[str, nn.Module], *, size: int, stride: int
+) -> dict[str, list[Float[np.ndarray, "T D"]]]:
+    """Give every frame of every recording a vector, in several ways from the same windows (`clustering.over_frames`).
+
+    Parameters
+    ----------
+    found
+        As the networks were trained on, see `scaled`.
+    networks
+        {name: network of `models.recurrent`}; a frame is the mean state of its last encoder layer in the windows that
+        cover it. One that predicts gives ``<name>_decoder``, the states that tell its target frames, as well.
+    size, stride
+        Frames of a window, and between windows.
+
+    Returns
+    -------
+    {name: (T, D) per recording}, and beside the networks' ``pose``, the channels as they are, and ``pose_velocity``.
+    """
+    cut = windows.cut(as_clips(found), size, stride)
+    fast = [clustering.pose_velocity(one.channels, every=max(1, round(found[0].fps / 10))) for one in found]
+    ends = cut.start + cut.clips.lengths
+    values = {}
+    for name, network in networks.items():
+        last = network.layer_names[-1]
+        values[name] = features.extract(network, cut.clips, [last])[last], cut.start
+        if hasattr(network, "predict"):
+            values[f"{name}_decoder"] = decoder_states(network, cut), cut.start + network.source_frames
+    places = list(zip(cut.owner, cut.start, ends, strict=True))
+    values["pose"] = [found[i].channels[a:b] for i, a, b in places], cut.start
+    values["pose_velocity"] = [fast[i][a:b] for i, a, b in places], cut.start
+    return {
+        name: [
+            clustering.over_frames([states[n] for n in cut.of(i)], starts[cut.of(i)], len(one))
+            for i, one in enumerate(found)
+        ]
+        for name, (states, starts) in values.items()
+    }
+
+
+def watcher(
+    held_out: Sequence[Recording], *, size: int, stride: int, seed: int = 0
+) -> Callable[[nn.Module], dict[str, float]]:
+    """Make what `training.fit` measures after every epoch on recordings that are not trained on.
+
+    ``separation`` is the mean silhouette of k-means clusters, which needs no label but their number; ``error`` the mean
+    squared error of prediction; ``accuracy`` and ``ari`` need the annotation, and say what the other two are worth.
+    Every fifth frame is clustered.
+    """
+    cut = windows.cut(as_clips(held_out), size, stride)
+
+    def watch(network: nn.Module) -> dict[str, float]:
+        last = network.layer_names[-1]
+        states, rows = features.extract(network, cut.clips, [last])[last], []
+        for i, one in enumerate(held_out):
+            mine = cut.of(i)
+            vectors = clustering.over_frames([states[n] for n in mine], cut.start[mine], len(one))[::5]
+            count = len(one.segment_names)
+            labels = clustering.cluster(vectors, count, method="kmeans", seed=seed)
+            scores = clustering.frame_scores(labels, one.frame_labels()[::5])
+            rows.append((clustering.separation(vectors, labels, seed=seed), scores.accuracy, scores.ari))
+        measured = dict(zip(("separation", "accuracy", "ari"), np.mean(rows, axis=0).tolist(), strict=True))
+        return measured | {"error": float(errors(network, cut).mean())}
+
+    return watch
 
 
 def decoder_states(model: nn.Module, cut: windows.Windows, *, batch_size: int = 128) -> list[np.ndarray]:
@@ -115,71 +142,52 @@ def errors(model: nn.Module, cut: windows.Windows, *, batch_size: int = 128) -> 
     return np.array([found.mean() for _, found in _predicted(model, cut, batch_size)])
 
 
-def _predicted(model: nn.Module, cut: windows.Windows, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """States (L, D) and errors (L,) of every window's told frames."""
-    device = next(model.parameters()).device
-    with torch.inference_mode(), evaluation_mode(model):
-        for batch in cut.clips.batches(batch_size):
-            prediction = model.predict(batch.to(device))
-            states, wrong = prediction.states.cpu().numpy(), prediction.errors.cpu().numpy()
-            for n, length in enumerate((batch.lengths - model.source_frames).tolist()):
-                yield states[n, :length], wrong[n, :length]
-
-
 def joined(
-    clips: ClipSet,
-    num_recordings: int,
-    num_segments: int,
-    *,
-    repeats: int = 3,
-    blend: int = 8,
-    seed: int = 0,
+    clips: ClipSet, num_recordings: int, num_segments: int, *, repeats: int = 3, blend: int = 8, seed: int = 0
 ) -> list[Recording]:
-    """Recordings out of clips: a movement is `repeats` clips of a class in a row, and another one follows.
+    """Put recordings together from clips: a movement is `repeats` clips of a class in a row, then another one follows.
 
-    Clips are cut to the frames in which their planted truth moves, where they have one, and aligned (centred and facing
-    the camera); over `blend` frames one pose goes over into the next. No clip comes twice while there
-    are others of its class. Channels are coordinates of the first present person.
+    Clips are cut to the frames in which their planted truth moves, where they have one, and aligned (centred, facing
+    the camera); over `blend` frames one pose goes over into the next. No clip comes twice while there are others of its
+    class. Channels are the first present person's coordinates in metres; a boundary may miss a transition by half a
+    second.
     """
-    rng = np.random.default_rng(seed)
     if len(clips.class_names) < 2 or num_segments < 2 or repeats < 1 or blend < 0:
         raise ValueError(
             f"num_segments={num_segments}, repeats={repeats}, blend={blend}, {len(clips.class_names)} classes; "
             "needed two segments and classes, a repeat, and no negative blend"
         )
+    rng = np.random.default_rng(seed)
     ready = clips.map(transforms.align)
     spare = {label: list(rng.permutation(np.flatnonzero(clips.labels == label))) for label in np.unique(clips.labels)}
     return [_joined(ready, f"joined_{i}", num_segments, repeats, blend, spare, rng) for i in range(num_recordings)]
 
 
-def _joined(clips, name, num_segments, repeats, blend, spare, rng) -> Recording:
-    parts, labels, transitions, previous = [], [], [], -1
-    half = round(TOLERANCE * clips.fps)
+def _joined(
+    clips: ClipSet, name: str, num_segments: int, repeats: int, blend: int, spare: dict, rng: np.random.Generator
+) -> Recording:
+    parts, classes, stops = [], [], []
     for _ in range(num_segments):
-        label = rng.choice([label for label in spare if label != previous])
-        if previous >= 0:
-            edge = sum(map(len, parts))
-            transitions.append((edge - half, edge, edge + half))
-        previous = label
+        label = int(rng.choice([label for label in spare if [label] != classes[-1:]]))
         for _ in range(repeats):
             chosen = spare[label].pop(0)
             spare[label].append(chosen)  # it comes again when all others have been used
             body = _moving(clips[chosen])
-            if parts and blend:
+            if parts:
                 share = (np.arange(1, blend + 1) / (blend + 1))[:, None, None]
                 body = np.concatenate([parts[-1][-1] * (1 - share) + body[0] * share, body])
             parts.append(body)
-            labels.append(np.full(len(body), label))
-    poses = np.concatenate(parts).astype(np.float32)
-    return Recording(
-        name,
-        poses.reshape(len(poses), -1),
-        clips.fps,
-        np.concatenate(labels),
-        clips.class_names,
-        np.array(transitions).reshape(-1, 3),
-        poses,
-    )
+        classes.append(label)
+        stops.append(sum(map(len, parts)))
+    frames, slack = np.concatenate(parts).astype(np.float32), round(TOLERANCE * clips.fps)
+    segments = [
+        Segment(
+            clips.class_names[label], start, stop, *((stop,) * 2 if stop == stops[-1] else (stop - slack, stop + slack))
+        )
+        for label, start, stop in zip(classes, [0, *stops], stops, strict=False)
+    ]
+    names = tuple(f"{joint}.{axis}" for joint in clips.skeleton.joints for axis in "xyzw"[: clips.num_channels])
+    return Recording(clips.dataset, name, None, frames.reshape(len(frames), -1), names, clips.fps, tuple(segments))
 
 
 def _moving(clip: Clip) -> np.ndarray:
@@ -189,3 +197,14 @@ def _moving(clip: Clip) -> np.ndarray:
         return body
     true = np.flatnonzero(clip.truth[: clip.length].any(axis=(1, 2)))
     return body[true[0] : true[-1] + 1] if len(true) else body
+
+
+def _predicted(model: nn.Module, cut: windows.Windows, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """States (L, D) and errors (L,) of every window's told frames."""
+    device = next(model.parameters()).device
+    with torch.inference_mode(), evaluation_mode(model):
+        for batch in cut.clips.batches(batch_size):
+            prediction = model.predict(batch.to(device))
+            states, wrong = prediction.states.cpu().numpy(), prediction.errors.cpu().numpy()
+            for n, length in enumerate((batch.lengths - model.source_frames).tolist()):
+                yield states[n, :length], wrong[n, :length]

@@ -21,7 +21,7 @@ class Windows(NamedTuple):
 
 
 def cut(clips: ClipSet, size: int, stride: int) -> Windows:
-    """Windows of `size` frames, one every `stride` frames and one that ends with the clip, so that every frame is in one.
+    """Windows of `size` frames every `stride` frames, and one that ends with the clip: every frame is in one.
 
     A clip of at most `size` frames is one window. No frame is copied; label, subject and view are the clip's.
     """

@@ -4,10 +4,10 @@ No function that makes clusters sees an annotation; `frame_scores` and `boundary
 """
 
 from lib.clustering._baselines import change_points, hidden_markov, pose_velocity
-from lib.clustering._cluster import METHODS, choose_number, cluster, project
+from lib.clustering._cluster import METHODS, choose_number, cluster, project, separation
 from lib.clustering._frames import boundaries, merge_short, over_frames, segment_ids
-from lib.clustering._recognition import linear_probe, nearest_neighbor
-from lib.clustering._scores import BoundaryScores, FrameScores, boundary_scores, frame_scores, matched, separation
+from lib.clustering._scores import BoundaryScores, FrameScores, boundary_scores, frame_scores, matched
+from lib.clustering._study import score_table, segmentations
 
 __all__ = [
     "METHODS",
@@ -20,13 +20,13 @@ __all__ = [
     "cluster",
     "frame_scores",
     "hidden_markov",
-    "linear_probe",
     "matched",
     "merge_short",
-    "nearest_neighbor",
     "over_frames",
     "pose_velocity",
     "project",
+    "score_table",
     "segment_ids",
+    "segmentations",
     "separation",
 ]

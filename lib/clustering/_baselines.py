@@ -1,6 +1,6 @@
 """What needs no network: poses and their velocity, change points (ruptures), hidden Markov models (hmmlearn)."""
 
-import warnings
+import logging
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -11,12 +11,17 @@ COMPONENTS = 10  # principal components of change points and hidden states: cova
 
 
 def pose_velocity(frames: Float[np.ndarray, "T F"], *, every: int = 1) -> Float[np.ndarray, "T F2"]:
-    """Poses beside their changes over `every` frames, both standardised; the first frames take the first change."""
+    """Poses beside how fast each channel changes over `every` frames, either half with a total variance of 1.
+
+    Velocities have no sign: over a window of a movement to and fro, signed ones would cancel out. The first frames
+    take the first change.
+    """
     lag = min(every, len(frames) - 1)
-    change = frames[lag:] - frames[: len(frames) - lag]
+    change = np.abs(frames[lag:] - frames[: len(frames) - lag])
     change = np.concatenate([np.repeat(change[:1], lag, axis=0), change])
-    scale = np.maximum(change.std(axis=0), 1e-6)
-    return np.concatenate([frames, change / scale * np.maximum(frames.std(axis=0), 1e-6)], axis=1)
+    return np.concatenate(
+        [part / max(float(np.sqrt(part.var(axis=0).sum())), 1e-12) for part in (frames, change)], axis=1
+    )
 
 
 def change_points(
@@ -49,7 +54,9 @@ def hidden_markov(vectors: Float[np.ndarray, "T D"], num_states: int, *, seed: i
     scores = principal(vectors, COMPONENTS)
     scores = scores / np.maximum(scores.std(axis=0), 1e-12)
     model = GaussianHMM(num_states, covariance_type="diag", n_iter=50, random_state=seed, min_covar=1e-2)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a state that dies out is no news: it has no frames then
-        model.fit(scores)
-        return model.predict(scores).astype(np.int64)
+    log = logging.getLogger("hmmlearn.base")
+    quiet, log.disabled = log.disabled, True  # a last step that gains nothing is no news
+    try:
+        return model.fit(scores).predict(scores).astype(np.int64)
+    finally:
+        log.disabled = quiet

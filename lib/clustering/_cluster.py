@@ -8,7 +8,6 @@ from sklearn.cluster import HDBSCAN, AgglomerativeClustering, KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 from sklearn.mixture import GaussianMixture
-from sklearn.preprocessing import StandardScaler
 
 METHODS = ("agglomerative", "agglomerative_cosine", "kmeans", "hdbscan")
 CRITERIA = ("silhouette", "bic")
@@ -72,15 +71,18 @@ def choose_number(
     if not numbers:
         raise ValueError(f"candidates: none between 2 and {len(vectors) - 1}, the number of vectors less one")
     if criterion == "silhouette":
-        found = [silhouette(vectors, _of_number(vectors, n, method, seed), seed=seed) for n in numbers]
+        found = [separation(vectors, _of_number(vectors, n, method, seed), seed=seed) for n in numbers]
         return numbers[int(np.argmax(found))]
     scores = principal(vectors, COMPONENTS)
     models = [GaussianMixture(n, covariance_type="diag", reg_covar=1e-4, random_state=seed) for n in numbers]
     return numbers[int(np.argmin([model.fit(scores).bic(scores) for model in models]))]
 
 
-def silhouette(vectors: Float[np.ndarray, "N D"], labels: Int[np.ndarray, " N"], *, seed: int = 0) -> float:
-    """Mean silhouette, from -1 to 1, on at most 2000 vectors drawn by `seed`; -1 where there are not two clusters."""
+def separation(vectors: Float[np.ndarray, "N D"], labels: Int[np.ndarray, " N"], *, seed: int = 0) -> float:
+    """Mean silhouette of clusters, from -1 to 1: how far they lie apart, without labels.
+
+    On at most 2000 vectors drawn by `seed`; -1 where there are not two clusters.
+    """
     rng = np.random.default_rng(seed)
     some = np.sort(rng.permutation(len(vectors))[:SAMPLED])
     vectors, labels = vectors[some], labels[some]
@@ -109,11 +111,6 @@ def principal(vectors: Float[np.ndarray, "N D"], dims: int) -> Float[np.ndarray,
     scores = pca.fit_transform(vectors)
     largest = np.take_along_axis(scores, np.abs(scores).argmax(axis=0)[None], axis=0)
     return scores * np.where(largest < 0, -1.0, 1.0)
-
-
-def standardized(vectors: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N D"]:
-    """Every dimension with mean 0 and variance 1; one that never changes is 0."""
-    return StandardScaler().fit_transform(vectors)
 
 
 def _of_number(vectors: np.ndarray, number: int, method: str, seed: int) -> np.ndarray:

@@ -48,7 +48,7 @@ def boundaries(labels: Shaped[np.ndarray, " T"]) -> Int[np.ndarray, " B"]:
 
 
 def segment_ids(labels: Shaped[np.ndarray, " T"]) -> Int[np.ndarray, " T"]:
-    """Number of the run that each frame lies in, from 0."""
+    """Count runs: the number of the run that each frame lies in, from 0."""
     return np.cumsum(np.r_[0, labels[1:] != labels[:-1]])
 
 

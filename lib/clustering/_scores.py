@@ -1,15 +1,13 @@
-"""How well clusters and segments agree with annotations, and, without any, how far clusters lie apart."""
+"""How well clusters and segments agree with annotations."""
 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Int, Shaped
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 from sklearn import metrics
-
-from lib.clustering._cluster import cluster, silhouette
 
 
 class FrameScores(NamedTuple):
@@ -87,8 +85,3 @@ def boundary_scores(found: Int[np.ndarray, " B"], earliest: np.ndarray, latest: 
         hits / len(earliest) if len(earliest) else float("nan"),
         2 * hits / total if total else float("nan"),
     )
-
-
-def separation(vectors: Float[np.ndarray, "N D"], num_clusters: int, *, seed: int = 0) -> float:
-    """How far clusters lie apart, without labels: mean silhouette of k-means clusters of standardised vectors."""
-    return silhouette(vectors, cluster(vectors, num_clusters, method="kmeans", seed=seed), seed=seed)
