@@ -11,15 +11,76 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from lib import clustering, features, transforms, windows
+from lib import clustering, features, skeletons, transforms, windows
 from lib.clips import Clip, ClipSet
-from lib.datasets import cmu
+from lib.datasets import cmu, synthetic
 from lib.datasets.cmu_recordings import Recording, Segment
 from lib.models.layers import evaluation_mode
 from lib.skeletons import Skeleton
 
+RATE = 30.0  # frames per second
+NAMES = ("synthetic", "cmu_subject86")
+MOVES = (
+    "kick_right",
+    "wave_right",
+    "clap_slowly",
+    "sit_down",
+    "pick_up",
+    "swipe_outward_right",
+    "drink_left",
+    "wave_left",
+)
+OTHER_MOVES = ("kick_left", "clap", "put_down", "phone_right")
 TOLERANCE = 0.5  # seconds by which a boundary may miss a transition in recordings that are joined
 PLACE = ("root.tx", "root.tz", "root.x", "root.y", "root.z")  # where in the room, and turned where
+
+
+def load(
+    name: str, fold: int = 0, *, num_recordings: int = 4, num_segments: int = 8, seed: int = 0
+) -> tuple[list[Recording], list[Recording]]:
+    """Give recordings to train on, and others to cluster, at 30 frames per second.
+
+    ``"synthetic"``: `joined` ones of `MOVES`, by other subjects in another view than those trained on; as many as
+    asked, and half as many to cluster. ``"cmu_subject86"``: all trials, in two parts; `fold` says which is clustered,
+    so that every trial is once, by a network that has not read it.
+    """
+    if name not in NAMES or fold not in (0, 1):
+        raise ValueError(f"name={name!r}, fold={fold}; choose one of {list(NAMES)}, and fold 0 or 1")
+    if name == "synthetic":
+        parts = []
+        for number, split in enumerate(("train", "test")):
+            clips = synthetic.make(20 * len(MOVES), seed=seed, split=split, actions=MOVES)
+            count = max(1, num_recordings // (1 + number))
+            parts.append(joined(clips, count, num_segments, seed=seed + 1000 * number))
+        return tuple(parts)
+    trials = cmu.recordings(name, fps=RATE)
+    halves = trials[: len(trials) // 2], trials[len(trials) // 2 :]
+    return halves[1 - fold], halves[fold]
+
+
+def of_another_kind(name: str, found: Sequence[Recording], *, seed: int = 0) -> list[Recording]:
+    """Give recordings that a network trained on `load`'s has no reason to predict well.
+
+    ``"synthetic"``: movements that are not among `MOVES`. ``"cmu_subject86"``: the same trials at double speed.
+    """
+    if name == "synthetic":
+        clips = synthetic.make(20 * len(OTHER_MOVES), seed=seed, split="test", actions=OTHER_MOVES)
+        return joined(clips, len(found), 8, seed=seed)
+    return [replace(one, channels=one.channels[::2], segments=()) for one in found]
+
+
+def bodies(recording: Recording) -> tuple[Float[np.ndarray, "T V 3"], Skeleton]:
+    """Joints to draw, in metres, the root in place and y up, and their skeleton; before `prepared`."""
+    if recording.dataset == "cmu_subject86":
+        joints, skeleton = cmu.joint_positions(recording), skeletons.get("cmu31")
+    else:
+        joints, skeleton = recording.channels.reshape(len(recording), -1, 3), synthetic.SKELETON
+    return joints - joints[:, [skeleton.center]], skeleton
+
+
+def prepared(found: Sequence[Recording], train: Sequence[Recording]) -> list[Recording]:
+    """`found` as networks read them: without place and facing, scaled by what `train` knows."""
+    return scaled(without_place(found), without_place(train))
 
 
 def without_place(found: Sequence[Recording]) -> list[Recording]:

@@ -58,14 +58,16 @@ def score_table(
     transitions: Sequence[np.ndarray],
     names: Sequence[str],
 ) -> pd.DataFrame:
-    """Score clusters against annotations: a row per method and recording, columns as in `FrameScores` and below.
+    """Score clusters against annotations: a row per method and recording.
 
-    `labels` (T,) and `transitions` (B, 3: earliest, best, latest) are per recording; ``clusters`` counts those found.
+    Columns are those of `FrameScores`, of `BoundaryScores` behind ``boundary_``, and ``found``, the number of clusters.
+    `labels` (T,) and `transitions` (B, 3: earliest, best, latest) are per recording.
     """
     rows = []
     for method, parts in found.items():
         for name, one, truth, edges in zip(names, parts, labels, transitions, strict=True):
             frames = frame_scores(one, truth)._asdict()
             edge_scores = boundary_scores(boundaries(one), edges[:, 0], edges[:, 2])._asdict()
-            rows.append({"method": method, "recording": name, "clusters": len(np.unique(one)), **frames, **edge_scores})
+            edge_scores = {f"boundary_{kind}": value for kind, value in edge_scores.items()}
+            rows.append({"method": method, "recording": name, "found": len(np.unique(one)), **frames, **edge_scores})
     return pd.DataFrame(rows)

@@ -1,6 +1,7 @@
 """What a recording was cut into, beside what people say is in it; and its frames in a plane."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -38,7 +39,7 @@ def timeline(
     ax = new_axes(ax, (7.4, 0.9 + 0.34 * len(rows)))
     for place, labels in enumerate(rows.values()):
         edges = np.r_[0, np.flatnonzero(np.diff(labels)) + 1, len(labels)]
-        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        for start, stop in pairwise(edges):
             label = int(labels[start])
             color = class_style(label)[0] if label < len(class_names) else "#d9d9d9"
             ax.broken_barh(

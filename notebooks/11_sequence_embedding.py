@@ -1,0 +1,238 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# (nb-sequence-embedding)=
+# # Movements without labels
+#
+# A recording goes on for minutes, and nobody has written down what is in it. A network that learns to continue a
+# movement must find out which one it is. Do its states fall into the movements that people see? The idea is Su and
+# Shlizerman's (2019); here it is tried on recordings that the network has never read, beside methods that need no
+# network.
+#
+# **Before:** [](#nb-skeleton-clips), [](#nb-layer-geometry) · **Time:** 60 s on two cores · **Full runs:**
+# `data/results/sequence.csv`, `data/results/stopping.csv`, `data/results/recognition.csv`
+
+# %%
+import numpy as np
+import pandas as pd
+from IPython.display import display
+from scipy.stats import spearmanr
+from sklearn.metrics import roc_auc_score
+
+from lib import clustering, datasets, plots, recipes, recognition, recordings, runs, widgets, windows
+
+# %% tags=["parameters"]
+recorded: str = "synthetic"  # recordings: synthetic or cmu_subject86
+fold: int = 0  # which half of subject 86's trials is clustered; the other one is trained on
+dataset: str = "synthetic"  # clips for recognition: synthetic, nw_ucla, utd_mhad or msr_action3d
+seed: int = 0  # weights, order, k-means; synthetic bodies and motions
+num_recordings: int = 4  # synthetic recordings to train on; half as many are clustered
+num_segments: int = 8  # movements in a synthetic recording
+clusters: str = "annotated"  # their number: annotated, or chosen without labels by silhouette or bic
+method: str = "kmeans"  # or agglomerative, agglomerative_cosine, hdbscan
+stride: int = 5  # frames between windows
+least: float = 1.0  # seconds; a shorter run of a cluster joins its neighbours
+num_clips: int = 160  # synthetic clips for recognition; real datasets are used whole
+protocol: str | None = None  # of the real datasets' splits: "selection" keeps to training clips
+epochs: int | None = None  # of the predictor; None: the recipe's, as for all below
+embedding_epochs: int | None = None  # of the autoencoder
+width: float | None = None  # of both, as a share of the published 1024 units
+
+# %% [markdown]
+# ## The smallest case
+#
+# Eight frames, three movements, and the clusters that a method found. Clusters have no names. Before a share of right
+# frames can be counted, each cluster gets at most one movement, so that the count is largest. How many frames are right?
+
+# %% tags=["nbval-check-output"]
+movements = np.array([0, 0, 0, 1, 1, 1, 2, 2])
+found = np.array([5, 5, 3, 3, 3, 3, 5, 5])
+print("renamed", clustering.matched(found, movements))
+print("accuracy", clustering.frame_scores(found, movements).accuracy)
+
+# %% [markdown]
+# Five of eight. Cluster 5 holds two movements and can only stand for one. Two clusters cannot be right about three
+# movements; naming each cluster by its most frequent movement, without *at most one*, would have rewarded many small
+# ones.
+#
+# ## A recording, and a network that continues it
+#
+# By default recordings are put together from synthetic clips: each movement three times, by other subjects in training
+# than afterwards. The network sees windows that slide over them, cut where the clock says and not where a movement
+# begins. It reads the first half and tells the second, fed with its own output.
+
+# %% tags=["nbval-check-output"]
+train, test = recordings.load(recorded, fold, num_recordings=num_recordings, num_segments=num_segments, seed=seed)
+ready = {"train": recordings.prepared(train, train), "test": recordings.prepared(test, train)}
+pd.DataFrame(
+    [(r.name, len(r), len(r.segments), len(r.segment_names)) for r in test],
+    columns=["clustered", "frames", "segments", "movements"],
+).set_index("clustered")
+
+# %%
+recipe = recipes.get(recorded, recipes.RECORDING_RECIPES, epochs=epochs, width=width)
+size = recipe.options["source_frames"] + recipe.options["target_frames"]
+cut = windows.cut(recordings.as_clips(ready["train"]), size, stride)
+untrained = recipe.build(cut.clips, seed)
+watch = recordings.watcher(ready["test"], size=size, stride=stride, seed=seed)
+start = watch(untrained)
+model, history = recipe.fit(cut.clips, seed, watch=watch)
+print(f"{len(cut.clips)} windows of {size} frames; error of prediction, untrained {start['error']:.2f}")
+history.epochs[["loss", "error"]].iloc[[0, -1]].rename(columns={"loss": "trained on", "error": "held out"}).round(3)
+
+# %% [markdown]
+# Channels have mean 0 and variance 1 in the training recordings, so that an error of 1 is that of a network that always
+# tells the mean pose. Channels that stand still in training are left out, as are place and facing in the room.
+#
+# ## From states to clusters
+#
+# A frame stands in several windows. Its vector is the mean of the states in them. Poses, and poses beside their
+# velocities, are averaged over the same windows, and so are the states of the untrained network; all are clustered
+# alike. Change points and the hidden Markov model make segments of the poses in ways of their own.
+
+# %%
+counts = [len(r.segment_names) for r in test] if clusters == "annotated" else clusters
+views = recordings.views(ready["test"], {"seq2seq": model, "untrained": untrained}, size=size, stride=stride)
+fps = test[0].fps
+parts = clustering.segmentations(views, counts, method=method, least=round(least * fps), seed=seed)
+labels, edges = [r.frame_labels() for r in test], [recordings.transitions(r) for r in test]
+table = clustering.score_table(parts, labels, edges, [r.name for r in test])
+runs.save_table("sequence", table.assign(epochs=recipe.train.epochs, width=recipe.width, size=size))
+shown_scores = ["found", "accuracy", "ari", "ami", "v_measure", "boundary_precision", "boundary_recall", "boundary_f1"]
+table.groupby("method", sort=False)[shown_scores].mean().round(3)
+
+# %%
+#| label: fig-timeline
+#| caption: "One recording that was not trained on: annotated movements above, below them the clusters of each method, renamed to the movements they share most frames with; grey clusters got none. Lines are annotated transitions, bands what the annotators accept."
+rows = {name: clustering.matched(part[0], labels[0]) for name, part in parts.items() if "decoder" not in name}
+plots.timeline({"annotated": labels[0], **rows}, test[0].segment_names, fps=fps, transitions=edges[0]);
+
+# %%
+#| label: fig-frame-embedding
+#| caption: "Frames of the same recording: two principal components of their vectors from the trained network, coloured by annotated movement, with the pose nearest to the middle of each."
+poses, skeleton = recordings.bodies(test[0])
+places = {name: clustering.project(vectors[0]) for name, vectors in views.items()}
+plots.frame_embedding(places["seq2seq"], labels[0], test[0].segment_names, poses=poses, skeleton=skeleton);
+
+# %% [markdown]
+# In JupyterLab the next cell is an explorer: move through the recording, and through the embeddings.
+
+# %% tags=["remove-input"]
+if runs.is_live():
+    colored = {"annotated": labels[0], **rows}
+    display(widgets.explore_recording(places, colored, test[0].segment_names, poses, skeleton, fps=fps))
+
+# %% [markdown]
+# ## When to stop
+#
+# Without labels nobody sees when the clusters are best. Two signals need none: the error of prediction on recordings
+# that are not trained on, and how far the clusters lie apart (their mean silhouette). Which of them goes with the score
+# that one would like to know? Rank correlation over the epochs, larger is better:
+
+# %%
+course = pd.concat([pd.DataFrame([{"epoch": -1, **start}]), history.epochs], ignore_index=True)
+course = course[["epoch", "separation", "error", "accuracy", "ari"]]
+signals = {"separation": course["separation"], "error": -course["error"]}
+rank = {name: spearmanr(signal, course["ari"]).statistic for name, signal in signals.items()}
+stopping = pd.DataFrame({"signal": list(rank), "correlation": list(rank.values())})
+best = {name: course["ari"][signal.idxmax()] for name, signal in signals.items()}
+stopping = stopping.assign(ari=list(best.values()), ari_last=course["ari"].iloc[-1], ari_best=course["ari"].max())
+runs.save_table("stopping", stopping.assign(epochs=recipe.train.epochs, width=recipe.width, size=size))
+stopping.round(3)
+
+# %% [markdown]
+# `ari` is that of the epoch which the signal would have chosen, beside that of the last epoch and of the best one.
+#
+# ## A recording of another kind
+#
+# What the network cannot continue, it has not seen. The other recordings hold movements that were not trained on (of
+# subject 86: the same ones at double speed). A window is flagged when its error exceeds that of 95 % of the windows
+# trained on.
+
+# %%
+other = recordings.of_another_kind(recorded, test, seed=seed)
+kinds = {"trained on": ready["train"], "held out": ready["test"], "another kind": recordings.prepared(other, train)}
+wrong = {
+    kind: recordings.errors(model, windows.cut(recordings.as_clips(part), size, stride)) for kind, part in kinds.items()
+}
+limit = np.quantile(wrong["trained on"], 0.95)
+both = np.r_[wrong["held out"], wrong["another kind"]]
+strange = np.r_[np.zeros(len(wrong["held out"])), np.ones(len(wrong["another kind"]))]
+failure = pd.DataFrame(
+    [{"kind": kind, "error": part.mean(), "flagged": (part > limit).mean()} for kind, part in wrong.items()]
+).assign(area=roc_auc_score(strange, both))
+runs.save_table("failure", failure.assign(epochs=recipe.train.epochs, width=recipe.width, size=size))
+failure.round(3)
+
+# %% [markdown]
+# `area` is the area under the ROC curve between held-out windows and those of another kind: 0.5 tells nothing, 1 all.
+# Held-out recordings are flagged too; a limit that is taken from the training recordings is too low for them.
+#
+# ## Recognition without labels
+#
+# Whole clips, each one movement. *Predict & Cluster* (Su, Liu and Shlizerman 2020) reads a clip in both directions and
+# tells it again from its last states alone. Its published scores come from the training step that was best on the test
+# clips; here the number of epochs is set beforehand. A nearest neighbour by cosine and a linear probe say what the
+# embedding knows, and the untrained encoder says how much of that the architecture brings along.
+
+# %%
+own = recipes.get(dataset, recipes.EMBEDDING_RECIPES, epochs=embedding_epochs, width=width)
+splits = ["train", "test", *(["test_clean"] if dataset == "nw_ucla" and protocol is None else [])]
+limit = num_clips if dataset == "synthetic" else None
+clips = {
+    split: own.prepare(datasets.load(dataset, split=split, protocol=protocol, limit=limit, seed=seed, progress=False))
+    for split in splits
+}
+embedder, learned = own.fit(clips["train"], seed)
+fresh = own.build(clips["train"], seed)
+
+# %%
+tests = {split: clips[split] for split in splits[1:]}
+scored = []
+for network, one in (("trained", embedder), ("untrained", fresh)):
+    for judge, scores in recognition.recognise(one, clips["train"], tests).items():
+        scored.append({"network": network, "judge": judge, **scores})
+scored = pd.DataFrame(scored)
+runs.save_table("recognition", scored.assign(embedding_epochs=own.train.epochs, width=own.width, num_frames=own.num_frames))
+scored.round(3)
+
+# %% [markdown]
+# ## The geometry of its states
+#
+# The measures of [](#nb-layer-geometry) take any sequence of states. Do neighbours among the autoencoder's states share
+# their label, and did training bring that about?
+
+# %%
+from lib import dtw, features, gradcam, graphs, smoothness
+
+some = clips[splits[-1]].subset(np.arange(min(120, len(clips[splits[-1]]))))
+graph = {}
+for network, one in (("trained", embedder), ("untrained", fresh)):
+    sequences = features.extract(one, some)
+    distance = dtw.by_layer(sequences, one.layer_strides, window_size=4, stride=4, radius=0.2, normalize="path")
+    graph[network] = {
+        layer: graphs.nnk(m, 8, sigma=graphs.bandwidth(m, 8, scale=1 / 3)) for layer, m in distance.items()
+    }
+smooth = smoothness.by_layer(
+    graph["trained"], some.labels, rng=np.random.default_rng(seed), groups=some.subjects, untrained=graph["untrained"]
+)
+smooth[["layer", "measure", "value", "low", "high", "untrained", "permuted_mean"]].round(3)
+
+# %% [markdown]
+# With the probe as its classifier, the frozen network can be asked which frames speak for a class. The state at a frame
+# is one vector for the whole body, so that GradCAM has one value per frame, and no joints.
+
+# %%
+#| label: fig-state-gradcam
+#| caption: "GradCAM of the encoder's states for the class that the linear probe predicts, clips of the test split as rows, frames as columns; every row is divided by its largest size."
+batch = some.batch(np.arange(24))
+maps = gradcam.gradcam(embedder, batch)[embedder.layer_names[-1]].sum(axis=(1, 3))  # (N, T)
+maps /= np.abs(maps).max(axis=1, keepdims=True)
+names = [some.class_names[label] for label in some.labels[:24]]
+plots.joints_over_time({"states of the encoder": maps.T}, names);
