@@ -193,11 +193,11 @@ _AUTOENCODER = Recipe(
     num_frames=25,
     align=True,
     options={"num_layers": 1},
-    train=replace(_NO_CHANCE, batch_size=64, epochs=60, clip_norm=25.0),
+    train=replace(_NO_CHANCE, learning_rate=0.004, batch_size=64, epochs=100, clip_norm=25.0),
 )
 EMBEDDING_RECIPES: Mapping[str, Recipe] = {
     "synthetic": replace(_AUTOENCODER, width=0.0625, train=replace(_AUTOENCODER.train, batch_size=32, epochs=12)),
-    "nw_ucla": _AUTOENCODER,
+    "nw_ucla": replace(_AUTOENCODER, train=replace(_AUTOENCODER.train, epochs=50)),
     "utd_mhad": _AUTOENCODER,
     "msr_action3d": _AUTOENCODER,
 }
