@@ -37,7 +37,7 @@ class BoundaryScores(NamedTuple):
     f1: float
 
 
-def frame_scores(found: Shaped[np.ndarray, " T"], labels: Shaped[np.ndarray, " T"]) -> FrameScores:
+def frame_scores(found: Shaped[np.ndarray, " T"], labels: Shaped[np.ndarray, " T2"]) -> FrameScores:
     """Compare clusters (T,) with labels (T,)."""
     if len(found) != len(labels) or len(found) == 0:
         raise ValueError(f"found: {len(found)} frames for {len(labels)} labels; needed as many, at least one")
