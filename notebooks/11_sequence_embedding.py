@@ -12,7 +12,7 @@
 #
 # A recording goes on for minutes, and nobody has written down what is in it. A network that learns to continue a
 # movement must find out which one it is. Do its states fall into the movements that people see? The idea is Su and
-# Shlizerman's (2019); here it is tried on recordings that the network has never read, beside methods that need no
+# Shlizerman's (2020); here it is tried on recordings that the network has never read, beside methods that need no
 # network.
 #
 # **Before:** [](#nb-skeleton-clips), [](#nb-layer-geometry) · **Time:** 60 s on two cores · **Full runs:**

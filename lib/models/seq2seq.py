@@ -1,4 +1,4 @@
-"""Predictors of motion (Su & Shlizerman 2019): a GRU reads some frames of a pose sequence and tells the next ones."""
+"""Predictors of motion (Su & Shlizerman 2020): a GRU reads some frames of a pose sequence and tells the next ones."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -16,7 +16,7 @@ from lib.skeletons import Skeleton
 
 @styled
 def timeline(
-    rows: Mapping[str, Int[np.ndarray, " T"]],
+    rows: Mapping[str, Int[np.ndarray, " _"]],
     class_names: Sequence[str],
     *,
     fps: float | int,
@@ -50,7 +50,9 @@ def timeline(
         ax.axvline(best, color="black", lw=0.7)
     ax.set_yticks(-np.arange(len(rows)), spoken(list(rows)))
     ax.tick_params(axis="y", length=0)
-    ax.set(xlabel="time (s)", xlim=(0, next(iter(lengths.values())) / fps), ylim=(-len(rows) + 0.5, 0.5))
+    ax.set(
+        xlabel="time (s)", ylabel="found by", xlim=(0, next(iter(lengths.values())) / fps), ylim=(-len(rows) + 0.5, 0.5)
+    )
     ax.spines[:].set_visible(False)
     patches = [Patch(color=class_style(c)[0], label=name) for c, name in enumerate(spoken(class_names))]
     ax.legend(handles=patches, loc="upper left", bbox_to_anchor=(1.0, 1.05), fontsize=8)
@@ -81,9 +83,9 @@ def frame_embedding(
     ax.set(xlabel="first component", ylabel="second component")
     ax.margins(0.18)
     if poses is not None and skeleton is not None:
+        ax.margins(0.34)
         ax.autoscale_view()
-        for label in np.unique(labels):
-            _thumbnail(ax, coordinates, np.flatnonzero(labels == label), poses, skeleton, class_style(int(label))[0])
+        _thumbnails(ax, coordinates, labels, poses, skeleton)
     if legend:
         shown = [
             Line2D([], [], ls="", marker=class_style(c)[1], color=class_style(c)[0], ms=6, label=name)
@@ -93,17 +95,24 @@ def frame_embedding(
     return ax
 
 
-def _thumbnail(ax: Axes, coordinates, frames, poses, skeleton, color: str) -> None:
-    """Put the pose of the frame nearest to the middle of `frames` there, away from the middle of all."""
-    middle = coordinates[frames].mean(axis=0)
-    frame = frames[np.linalg.norm(coordinates[frames] - middle, axis=1).argmin()]
+def _thumbnails(ax: Axes, coordinates, labels, poses, skeleton: Skeleton) -> None:
+    """Put the middle pose of every class on a ring around all dots, at like distances, each near its own dots."""
     low, high = np.array([ax.get_xlim(), ax.get_ylim()]).T
-    at = (coordinates[frame] - low) / (high - low)
-    outward = at - 0.5
-    spot = np.clip(at + 0.13 * outward / max(float(np.linalg.norm(outward)), 1e-6), 0.07, 0.93)
-    small = ax.inset_axes([spot[0] - 0.07, spot[1] - 0.1, 0.14, 0.2])
-    pose(poses[frame], skeleton, ax=small)
-    small.set(xlabel="", ylabel="", xticks=[], yticks=[])
-    small.patch.set_alpha(0.0)
-    small.spines[:].set_visible(False)
-    ax.annotate("", at, spot, "axes fraction", "axes fraction", arrowprops={"arrowstyle": "-", "color": color, "lw": 1})
+    spots = (coordinates - low) / (high - low)
+    classes = np.unique(labels)
+    middles = np.stack([spots[labels == label].mean(axis=0) for label in classes])
+    angles = np.arctan2(*(middles - middles.mean(axis=0))[:, ::-1].T)
+    order = np.argsort(angles)
+    turns = 2 * np.pi * np.arange(len(classes)) / len(classes)
+    shift = np.angle(np.exp(1j * (angles[order] - turns)).mean())  # the least turning away from the own dots
+    for place, i in enumerate(order):
+        mine = np.flatnonzero(labels == classes[i])
+        frame = mine[np.linalg.norm(spots[mine] - middles[i], axis=1).argmin()]
+        at = 0.5 + 0.4 * np.array([np.cos(turns[place] + shift), np.sin(turns[place] + shift)])
+        small = ax.inset_axes([at[0] - 0.09, at[1] - 0.12, 0.18, 0.24])
+        pose(poses[frame], skeleton, ax=small)
+        small.set(xlabel="", ylabel="", xticks=[], yticks=[])
+        small.patch.set_alpha(0.0)
+        small.spines[:].set_visible(False)
+        line = {"arrowstyle": "-", "color": class_style(int(classes[i]))[0], "lw": 1.2}
+        ax.annotate("", spots[frame], at, "axes fraction", "axes fraction", arrowprops=line)

@@ -13,8 +13,8 @@ from lib.widgets._controls import LIVE, WIDE, watch
 
 
 def explore_recording(
-    coordinates: Mapping[str, Float[np.ndarray, "T 2"]],
-    rows: Mapping[str, Int[np.ndarray, " T"]],
+    coordinates: Mapping[str, Float[np.ndarray, "_ 2"]],
+    rows: Mapping[str, Int[np.ndarray, " _"]],
     class_names: Sequence[str],
     poses: Float[np.ndarray, "T V 3"],
     skeleton: Skeleton,
