@@ -65,10 +65,11 @@ clips
 
 # %%
 #| label: fig-class-counts
-#| caption: "Loaded clips by class, and by the view they were seen from."
-views = np.unique(clips.views, return_inverse=True)
-names = [f"view {view}" for view in views[0]]
-plots.class_counts(clips.labels, clips.class_names, groups=views[1], group_names=names);
+#| caption: "Loaded clips by class, and by the view they were seen from, where there is more than one."
+seen = np.zeros(len(clips), dtype=int) if clips.views is None else clips.views
+views, groups = np.unique(seen, return_inverse=True)
+names = [f"view {view}" for view in views]
+plots.class_counts(clips.labels, clips.class_names, groups=groups, group_names=names);
 
 # %%
 #| label: fig-clip-lengths

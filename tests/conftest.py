@@ -99,7 +99,7 @@ def closed_figures():
     plt.close("all")
 
 
-@pytest.fixture(params=["nw_ucla", "utd_mhad", "msr_action3d"])
+@pytest.fixture(params=["nw_ucla", "utd_mhad", "msr_action3d", "cmu_mocap", "cmu_subject86"])
 def genuine(request, rng, tmp_path):
     """(dataset name, archive path, its files, one victim's name, its clips)."""
     from dataset_cases import READERS, read, write_zip

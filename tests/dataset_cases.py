@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 
+import cmu_cases
 import numpy as np
 import scipy.io
 
@@ -56,6 +57,8 @@ READERS = {
     "nw_ucla": ("all_sqe", ucla_files, "a05_s01_e00_v01.json"),
     "utd_mhad": ("Skeleton", utd_files, "a13_s2_t1_skeleton.mat"),
     "msr_action3d": ("MSRAction3DSkeletonReal3D", msr_files, "a09_s02_e01_skeleton3D.txt"),
+    "cmu_mocap": ("cmu_mocap_expmap_actions", cmu_cases.mocap_files, "walking_2.txt"),
+    "cmu_subject86": ("cmu_mocap_subject86", cmu_cases.subject86_files, "09.mat"),
 }
 
 

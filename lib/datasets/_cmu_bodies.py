@@ -8,7 +8,7 @@ All are facts about CMU's skeleton files (ASF, mocap.cs.cmu.edu), taken from whe
 - Both come from BVH files, which drop the length of a bone with several children: of the thorax and of the wrists.
   In ASF files a wrist is half as long as the forearm before it (subject 07: 1.68252 and 3.36504; dm_control's
   ``humanoid_CMU``: 0.0907676 m and 0.181536 m). The thorax is given the upper back's vector: they differ by 4 mm of
-  114 in ``humanoid_CMU``. Without them a body lacks 11 cm of trunk and 9 cm of each forearm.
+  114 in ``humanoid_CMU``. Without them a body lacks 12 cm of trunk and 9 cm of each forearm.
 - Axes: ASF field ``axis``, for which all CMU bodies have the same values. With them the first frame of trial 09
   has the angles of ``86_09.bvh`` to its four decimals, bone by bone.
 - Unit: ASF header ``length 0.45``, inches: a unit is 2.54 / 0.45 cm (mocap.cs.cmu.edu/faqs.php).

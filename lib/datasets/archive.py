@@ -40,8 +40,8 @@ def locate(
     another name) and for such files in `root` itself.
     """
     root = paths.data(root)
-    places = [(root / f"{archive}.zip", "*"), (root / archive, "**/*"), (root / (folder or archive), "**/*")]
-    for path, children in (*places, (root, "*")):
+    folders = [(root / name, "**/*") for name in (archive, folder) if name]
+    for path, children in ((root / f"{archive}.zip", "*"), *folders, (root, "*")):
         if path.is_file() or (path.is_dir() and any(pattern.fullmatch(child.name) for child in path.glob(children))):
             return path
     raise DatasetError(

@@ -30,11 +30,12 @@ def continued(expmaps: Float[np.ndarray, "T 3"]) -> Float[np.ndarray, "T 3"]:
     A map kept within pi jumps by a whole turn when a body turns around. The first frame stays as it is.
     """
     result = np.array(expmaps, dtype=np.float64)
-    angles = np.linalg.norm(result, axis=1)
-    axes = result / np.where(angles > 0, angles, 1.0)[:, None]
     for t in range(1, len(result)):  # in order: each frame refers to the one before
-        turns = np.round((axes[t] @ result[t - 1] - angles[t]) / _TURN)
-        result[t] = axes[t] * (angles[t] + turns * _TURN)
+        angle = np.linalg.norm(result[t])
+        along = result[t] if angle > 0 else result[t - 1]  # no rotation is whole turns about any axis
+        if length := np.linalg.norm(along):
+            axis = along / length
+            result[t] = axis * (angle + _TURN * np.round((axis @ result[t - 1] - angle) / _TURN))
     return result
 
 
