@@ -171,7 +171,7 @@ _PREDICTOR = Recipe(
     dropout=0.0,
     num_frames=None,
     options={"source_frames": 25, "target_frames": 25},
-    train=replace(_NO_CHANCE, learning_rate=0.002, epochs=30, clip_norm=1.0),
+    train=replace(_NO_CHANCE, learning_rate=0.002, epochs=20, clip_norm=1.0),
 )
 RECORDING_RECIPES: Mapping[str, Recipe] = {
     "synthetic": replace(

@@ -124,7 +124,7 @@ def transitions(recording: Recording) -> Int[np.ndarray, "B 3"]:
 
 
 def views(
-    found: Sequence[Recording], networks: Mapping[str, nn.Module], *, size: int, stride: int
+    found: Sequence[Recording], networks: Mapping[str, nn.Module], *, size: int, stride: int, summary: str = "moments"
 ) -> dict[str, list[Float[np.ndarray, "T D"]]]:
     """Give every frame of every recording a vector, in several ways from the same windows (`clustering.over_frames`).
 
@@ -133,10 +133,12 @@ def views(
     found
         As the networks were trained on, see `scaled`.
     networks
-        {name: network of `models.recurrent`}; a frame is the mean state of its last encoder layer in the windows that
-        cover it. One that predicts gives ``<name>_decoder``, the states that tell its target frames, as well.
+        {name: network of `models.recurrent`}, of which the states of the last encoder layer are taken. One that
+        predicts gives ``<name>_decoder``, the states that tell its target frames, as well.
     size, stride
         Frames of a window, and between windows.
+    summary
+        What a window gives to its frames, see `clustering.over_frames`.
 
     Returns
     -------
@@ -156,7 +158,7 @@ def views(
     values["pose_velocity"] = [fast[i][a:b] for i, a, b in places], cut.start
     return {
         name: [
-            clustering.over_frames([states[n] for n in cut.of(i)], starts[cut.of(i)], len(one))
+            clustering.over_frames([states[n] for n in cut.of(i)], starts[cut.of(i)], len(one), summary=summary)
             for i, one in enumerate(found)
         ]
         for name, (states, starts) in values.items()

@@ -37,6 +37,7 @@ num_segments: int = 8  # movements in a synthetic recording
 clusters: str = "annotated"  # their number: annotated, or chosen without labels by silhouette or bic
 method: str = "kmeans"  # or agglomerative, agglomerative_cosine, hdbscan
 stride: int = 5  # frames between windows
+summary: str = "moments"  # what a window gives its frames: moments (mean and spread of its states), mean, or state
 least: float = 1.0  # seconds; a shorter run of a cluster joins its neighbours
 num_clips: int = 160  # synthetic clips for recognition; real datasets are used whole
 protocol: str | None = None  # of the real datasets' splits: "selection" keeps to training clips
@@ -92,13 +93,15 @@ history.epochs[["loss", "error"]].iloc[[0, -1]].rename(columns={"loss": "trained
 #
 # ## From states to clusters
 #
-# A frame stands in several windows. Its vector is the mean of the states in them. Poses, and poses beside their
-# velocities, are averaged over the same windows, and so are the states of the untrained network; all are clustered
-# alike. Change points and the hidden Markov model make segments of the poses in ways of their own.
+# A window is summed up by the mean of its states and by their spread; a frame, which stands in several windows, by the
+# mean of these. The same is done, over the same windows, with the states of the untrained network, with poses, and with
+# poses beside their velocities; all are clustered alike. Change points and the hidden Markov model make segments of the
+# pose's vectors in ways of their own.
 
 # %%
 counts = [len(r.segment_names) for r in test] if clusters == "annotated" else clusters
-views = recordings.views(ready["test"], {"seq2seq": model, "untrained": untrained}, size=size, stride=stride)
+networks = {"seq2seq": model, "untrained": untrained}
+views = recordings.views(ready["test"], networks, size=size, stride=stride, summary=summary)
 fps = test[0].fps
 parts = clustering.segmentations(views, counts, method=method, least=round(least * fps), seed=seed)
 labels, edges = [r.frame_labels() for r in test], [recordings.transitions(r) for r in test]

@@ -5,14 +5,16 @@ from itertools import combinations, permutations
 import numpy as np
 
 
-def over_frames(values, starts, num_frames, spread):
+def over_frames(values, starts, num_frames, summary):
     """Average, frame by frame, over the windows that hold it; look for the nearest held frame where there is none."""
     rows = {}
     for t in range(num_frames):
         here = []
         for start, states in zip(starts, values, strict=True):
             if start <= t < start + len(states):
-                here.append(states.mean(axis=0) if spread else states[t - start])
+                mean = sum(states) / len(states)
+                wide = np.sqrt(sum((state - mean) ** 2 for state in states) / len(states))
+                here.append({"mean": mean, "moments": np.r_[mean, wide], "state": states[t - start]}[summary])
         if here:
             rows[t] = np.mean(here, axis=0)
     return np.stack([rows[min(rows, key=lambda held: (abs(held - t), held))] for t in range(num_frames)])

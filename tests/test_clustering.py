@@ -71,12 +71,12 @@ def test_runs_are_counted_and_their_edges_found():
     assert clustering.segment_ids(labels).tolist() == [0, 0, 1, 1, 1, 2]
 
 
-@pytest.mark.parametrize("spread", [True, False])
+@pytest.mark.parametrize("summary", ["moments", "mean", "state"])
 @pytest.mark.parametrize("starts", [[0, 4, 8], [0, 1, 9], [5, 9, 14], [3, 3, 3]])
-def test_frames_take_the_mean_of_their_windows(rng, starts, spread):
+def test_frames_take_the_mean_of_their_windows(rng, starts, summary):
     values = [rng.normal(size=(length, 2)) for length in (4, 5, 3)]
-    found = clustering.over_frames(values, np.array(starts), 20, spread=spread)
-    np.testing.assert_allclose(found, oracles.over_frames(values, starts, 20, spread), rtol=1e-12)
+    found = clustering.over_frames(values, np.array(starts), 20, summary=summary)
+    np.testing.assert_allclose(found, oracles.over_frames(values, starts, 20, summary), rtol=1e-12)
 
 
 @pytest.mark.parametrize("method", clustering.METHODS)
@@ -145,6 +145,7 @@ def test_views_of_recordings_are_scored_side_by_side(rng):
         (lambda x: clustering.choose_number(x, [9]), "none between 2 and 5"),
         (lambda x: clustering.project(x, method="tsne"), "method='tsne'; choose 'pca' or 'umap'"),
         (lambda x: clustering.frame_scores(np.zeros(3), np.zeros(4)), "3 frames for 4 labels"),
+        (lambda x: clustering.over_frames([x], np.array([0]), 9, summary="max"), r"'max'; choose one of \['moments'"),
         (lambda x: clustering.over_frames([x], np.array([0]), 5), "window of frames 0 to 6; the recording has 0 to 5"),
         (lambda x: clustering.boundary_scores(np.array([1]), np.array([5]), np.array([4])), "earliest first"),
     ],

@@ -5,11 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+SUMMARIES = {
+    "moments": lambda states: np.concatenate([states.mean(axis=0), states.std(axis=0)]),
+    "mean": lambda states: states.mean(axis=0),
+    "state": lambda states: states,
+}
+
 
 def over_frames(
-    values: Sequence[np.ndarray] | np.ndarray, starts: np.ndarray, num_frames: int, *, spread: bool = True
+    values: Sequence[np.ndarray] | np.ndarray, starts: np.ndarray, num_frames: int, *, summary: str = "moments"
 ) -> Float[np.ndarray, "T D"]:
-    """One vector per frame of a recording: the mean over the windows that cover it.
+    """Give every frame of a recording one vector: the mean over the windows that cover it.
 
     Parameters
     ----------
@@ -19,19 +25,23 @@ def over_frames(
         First frame of each window in the recording.
     num_frames
         T; a frame that no window covers takes the vector of the nearest one that is covered, the earlier of two.
-    spread
-        A window gives all its frames its mean over them, so that a vector tells of the movement around a frame. False:
-        it gives each frame its own state, which tells of the pose as well.
+    summary
+        What a window gives to its frames. ``"moments"``: to all alike the mean of its states and their standard
+        deviation, 2 D numbers, because the mean alone does not know a movement to and fro from one that stands still
+        half-way. ``"mean"``: the mean alone. ``"state"``: to each its own state, which tells of the pose more than of
+        the movement.
     """
+    if summary not in SUMMARIES:
+        raise ValueError(f"summary={summary!r}; choose one of {list(SUMMARIES)}")
     if len(values) != len(starts) or len(values) == 0:
         raise ValueError(f"values: {len(values)} windows for {len(starts)} starts; needed as many, at least one")
-    total = np.zeros((num_frames, values[0].shape[1]))
+    total = np.zeros((num_frames, values[0].shape[1] * (1 + (summary == "moments"))))
     count = np.zeros(num_frames)
     for start, states in zip(starts, values, strict=True):
         stop = start + len(states)
         if start < 0 or stop > num_frames:
             raise ValueError(f"window of frames {start} to {stop}; the recording has 0 to {num_frames}")
-        total[start:stop] += states.mean(axis=0) if spread else states
+        total[start:stop] += SUMMARIES[summary](states)
         count[start:stop] += 1
     covered = np.flatnonzero(count)
     frames = np.arange(num_frames)
