@@ -52,10 +52,10 @@ width: float | None = None  # of both, as a share of the published 1024 units
 # frames can be counted, each cluster gets at most one movement, so that the count is largest. How many frames are right?
 
 # %% tags=["nbval-check-output"]
-movements = np.array([0, 0, 0, 1, 1, 1, 2, 2])
+truth = np.array([0, 0, 0, 1, 1, 1, 2, 2])
 found = np.array([5, 5, 3, 3, 3, 3, 5, 5])
-print("renamed", clustering.matched(found, movements))
-print("accuracy", clustering.frame_scores(found, movements).accuracy)
+print("renamed", clustering.matched(found, truth))
+print("accuracy", clustering.frame_scores(found, truth).accuracy)
 
 # %% [markdown]
 # Five of eight. Cluster 5 holds two movements and can only stand for one. Two clusters cannot be right about three
@@ -111,25 +111,31 @@ shown_scores = ["found", "accuracy", "ari", "ami", "v_measure", "boundary_precis
 table.groupby("method", sort=False)[shown_scores].mean().round(3)
 
 # %%
+movements = [r.segment_names for r in test]
+spans = clustering.spans(parts, labels, movements, [r.name for r in test])
+runs.save_table("spans", spans.assign(epochs=recipe.train.epochs, width=recipe.width, size=size))
+spans.groupby(["recording", "method"], sort=False).size().unstack().rename_axis(columns="runs of a cluster")
+
+# %%
 #| label: fig-timeline
 #| caption: "One recording that was not trained on: annotated movements above, below them the clusters of each method, renamed to the movements they share most frames with; grey clusters got none. Lines are annotated transitions, bands what the annotators accept."
-rows = {name: clustering.matched(part[0], labels[0]) for name, part in parts.items() if "decoder" not in name}
-plots.timeline({"annotated": labels[0], **rows}, test[0].segment_names, fps=fps, transitions=edges[0]);
+mine = spans[(spans["recording"] == test[0].name) & ~spans["method"].str.contains("decoder")]
+rows = clustering.from_spans(mine, movements[0])
+plots.timeline(rows, movements[0], fps=fps, transitions=edges[0]);
 
 # %%
 #| label: fig-frame-embedding
 #| caption: "Frames of the same recording: two principal components of their vectors from the trained network, coloured by annotated movement, with the pose nearest to the middle of each."
 poses, skeleton = recordings.bodies(test[0])
 places = {name: clustering.project(vectors[0]) for name, vectors in views.items()}
-plots.frame_embedding(places["seq2seq"], labels[0], test[0].segment_names, poses=poses, skeleton=skeleton);
+plots.frame_embedding(places["seq2seq"], labels[0], movements[0], poses=poses, skeleton=skeleton);
 
 # %% [markdown]
 # In JupyterLab the next cell is an explorer: move through the recording, and through the embeddings.
 
 # %% tags=["remove-input"]
 if runs.is_live():
-    colored = {"annotated": labels[0], **rows}
-    display(widgets.explore_recording(places, colored, test[0].segment_names, poses, skeleton, fps=fps))
+    display(widgets.explore_recording(places, rows, movements[0], poses, skeleton, fps=fps))
 
 # %% [markdown]
 # ## When to stop

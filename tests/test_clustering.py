@@ -135,6 +135,14 @@ def test_views_of_recordings_are_scored_side_by_side(rng):
     assert table.loc["pose", "found"] == 4
 
 
+def test_runs_that_are_written_down_come_back(rng):
+    truth, found = rng.integers(0, 3, 30), rng.integers(5, 9, 30)
+    table = clustering.spans({"mine": [found]}, [truth], [("a", "b", "c")], ["one"])
+    back = clustering.from_spans(table, ("a", "b", "c"))
+    assert back["annotated"].tolist() == truth.tolist()
+    assert back["mine"].tolist() == np.minimum(clustering.matched(found, truth), 3).tolist()
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -7,7 +7,7 @@ from lib.clustering._baselines import change_points, hidden_markov, pose_velocit
 from lib.clustering._cluster import METHODS, choose_number, cluster, project, separation
 from lib.clustering._frames import boundaries, merge_short, over_frames, segment_ids
 from lib.clustering._scores import BoundaryScores, FrameScores, boundary_scores, frame_scores, matched
-from lib.clustering._study import score_table, segmentations
+from lib.clustering._study import from_spans, score_table, segmentations, spans
 
 __all__ = [
     "METHODS",
@@ -19,6 +19,7 @@ __all__ = [
     "choose_number",
     "cluster",
     "frame_scores",
+    "from_spans",
     "hidden_markov",
     "matched",
     "merge_short",
@@ -29,4 +30,5 @@ __all__ = [
     "segment_ids",
     "segmentations",
     "separation",
+    "spans",
 ]

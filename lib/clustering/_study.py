@@ -1,6 +1,7 @@
 """Several views of the same recordings, clustered alike, beside methods that find segments on their own."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pandas as pd
 from lib.clustering._baselines import change_points, hidden_markov
 from lib.clustering._cluster import choose_number, cluster
 from lib.clustering._frames import boundaries, merge_short
-from lib.clustering._scores import boundary_scores, frame_scores
+from lib.clustering._scores import boundary_scores, frame_scores, matched
 
 
 def segmentations(
@@ -71,3 +72,35 @@ def score_table(
             edge_scores = {f"boundary_{kind}": value for kind, value in edge_scores.items()}
             rows.append({"method": method, "recording": name, "found": len(np.unique(one)), **frames, **edge_scores})
     return pd.DataFrame(rows)
+
+
+def spans(
+    found: Mapping[str, Sequence[np.ndarray]],
+    labels: Sequence[np.ndarray],
+    class_names: Sequence[Sequence[str]],
+    names: Sequence[str],
+) -> pd.DataFrame:
+    """Write clusters down as runs of frames: method, recording, start, stop and ``movement``.
+
+    That is the name of the label that the cluster is matched to, empty where it got none. The annotation comes first,
+    as method ``annotated``.
+    """
+    rows = []
+    for method, parts in {"annotated": labels, **found}.items():
+        for name, one, truth, movements in zip(names, parts, labels, class_names, strict=True):
+            renamed = matched(one, truth)
+            edges = np.r_[0, boundaries(renamed), len(renamed)]
+            for start, stop in pairwise(edges.tolist()):
+                label = renamed[start]
+                movement = movements[label] if label < len(movements) else ""
+                rows.append({"method": method, "recording": name, "start": start, "stop": stop, "movement": movement})
+    return pd.DataFrame(rows)
+
+
+def from_spans(rows: pd.DataFrame, class_names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Labels (T,) of one recording by method, from what `spans` wrote; a run without a name is ``len(class_names)``."""
+    number = {name: i for i, name in enumerate(class_names)}
+    return {
+        method: np.repeat([number.get(name, len(number)) for name in part["movement"]], part["stop"] - part["start"])
+        for method, part in rows.groupby("method", sort=False)
+    }
