@@ -35,7 +35,7 @@ seed: int = 0  # weights, order, k-means; synthetic bodies and motions
 num_recordings: int = 4  # synthetic recordings to train on; half as many are clustered
 num_segments: int = 8  # movements in a synthetic recording
 clusters: str = "annotated"  # their number: annotated, or chosen without labels by silhouette or bic
-method: str = "kmeans"  # or agglomerative, agglomerative_cosine, hdbscan
+algorithm: str = "kmeans"  # or agglomerative, agglomerative_cosine, hdbscan
 stride: int = 5  # frames between windows
 summary: str = "moments"  # what a window gives its frames: moments (mean and spread of its states), mean, or state
 least: float = 1.0  # seconds; a shorter run of a cluster joins its neighbours
@@ -103,7 +103,7 @@ counts = [len(r.segment_names) for r in test] if clusters == "annotated" else cl
 networks = {"seq2seq": model, "untrained": untrained}
 views = recordings.views(ready["test"], networks, size=size, stride=stride, summary=summary)
 fps = test[0].fps
-parts = clustering.segmentations(views, counts, method=method, least=round(least * fps), seed=seed)
+parts = clustering.segmentations(views, counts, method=algorithm, least=round(least * fps), seed=seed)
 labels, edges = [r.frame_labels() for r in test], [recordings.transitions(r) for r in test]
 table = clustering.score_table(parts, labels, edges, [r.name for r in test])
 runs.save_table("sequence", table.assign(epochs=recipe.train.epochs, width=recipe.width, size=size))
