@@ -245,3 +245,90 @@ maps = gradcam.gradcam(embedder, batch)[embedder.layer_names[-1]].sum(axis=(1, 3
 maps /= np.abs(maps).max(axis=1, keepdims=True)
 names = [some.class_names[label] for label in some.labels[:24]]
 plots.joints_over_time({"states of the encoder": maps.T}, names);
+
+# %% [markdown]
+# ## Subject 86
+#
+# The recordings of Barbič et al. (2004): seven trials of one person, several movements in each, and transitions that
+# people have marked, with the earliest and latest frame that they would accept. Each half of the trials is clustered by
+# networks that have read the other half; five networks per half. The rows come from
+#
+# ```
+# python -m lib sweep 11_sequence_embedding -p recorded cmu_subject86 -p num_clips 40 -p embedding_epochs 1 --grid seed=0,1,2,3,4 --grid fold=0,1 --record sequence --record stopping --record failure
+# ```
+#
+# and, for the picture, the same with `--grid seed=0` and `--record spans`. A trial counts like any other; a seed's
+# score is the mean over the seven.
+
+# %%
+from lib import trust
+
+stored = runs.studies()
+study = stored["sequence"].query("recorded == 'cmu_subject86' and clusters == 'annotated' and algorithm == 'kmeans'")
+columns = {"accuracy": "frames right", "ari": "adjusted Rand index", "boundary_f1": "boundaries, F1"}
+scores = {
+    told: trust.over_seeds(study.assign(value=study[name]), ["method"])[["mean", "low", "high"]]
+    for name, told in columns.items()
+}
+pd.concat(scores, axis=1).round(3)
+
+# %%
+#| label: fig-sequence-gains
+#| caption: "How far clusters of the trained network's states are ahead of each other way on subject 86, adjusted Rand index, in points, paired by seed: mean of five seeds, 95 % interval, dots are seeds. Left of 0 the other way is better."
+seeds = study.assign(value=100 * study["ari"]).groupby(["seed", "method"], sort=False)["value"].mean()
+wide = seeds.unstack()
+ahead = wide[["seq2seq"]].to_numpy() - wide.drop(columns="seq2seq")
+gains = -trust.paired_gains(seeds.reset_index(), "seq2seq", by="method")[["mean", "high", "low"]]
+gains.columns = ["mean", "low", "high"]
+plots.gains(gains, per_seed=ahead);
+
+# %%
+#| label: fig-two-trials
+#| caption: "Two trials of subject 86, annotated movements above, below them what was found (seed 0, number of clusters given)."
+two = ["86_03", "86_05"]
+shown = ["annotated", "seq2seq", "untrained", "pose_velocity", "change_points"]
+written = stored["spans"].query("recorded == 'cmu_subject86' and method in @shown")
+for trial in two:
+    part = written[written["recording"] == trial]
+    names = list(dict.fromkeys(part.loc[part["method"] == "annotated", "movement"]))
+    plots.timeline(clustering.from_spans(part, names), names, fps=recordings.RATE, title=trial)
+
+# %% [markdown]
+# And the two signals for when to stop, mean over both halves, per seed:
+
+# %%
+when = stored["stopping"].query("recorded == 'cmu_subject86'").copy()
+when["lost"] = when["ari_best"] - when["ari"]
+measured = {
+    told: trust.over_seeds(when.assign(value=when[name]), ["signal"])[["mean", "low", "high"]]
+    for name, told in {"correlation": "rank correlation", "lost": "index lost"}.items()
+}
+pd.concat(measured, axis=1).round(3)
+
+# %%
+odd = stored["failure"].query("recorded == 'cmu_subject86'")
+kinds = {"flagged": odd, "error": odd}
+pd.concat(
+    {name: trust.over_seeds(odd.assign(value=odd[name]), ["kind"])[["mean", "low", "high"]] for name in kinds}, axis=1
+).round(3)
+
+# %% [markdown]
+# ## NW-UCLA and UTD-MHAD
+#
+# ```
+# python -m lib sweep 11_sequence_embedding -p dataset nw_ucla -p num_recordings 2 -p num_segments 2 -p epochs 1 --grid seed=0,1,2,3,4 --record recognition
+# ```
+#
+# and the same for `utd_mhad`; nothing of the recordings is needed for them, and they are kept small. Score: NW-UCLA's
+# test clips without copies of training clips, and with them; UTD-MHAD's test clips.
+
+# %%
+known = stored["recognition"].query("protocol.isna() and dataset != 'synthetic'")
+places = [split for split in ("test", "test_clean") if split in known]
+clean = known.melt(["dataset", "judge", "network", "seed"], places, "split").dropna(subset="value")
+trust.over_seeds(clean, ["dataset", "split", "judge", "network"]).round(3)
+
+# %%
+parts = {key: part for key, part in clean.groupby(["dataset", "split", "judge"], sort=False)}
+better = {key: trust.paired_gains(part, "untrained", by="network") for key, part in parts.items()}
+pd.concat(better, names=["dataset", "split", "judge"]).round(3)
