@@ -1,21 +1,18 @@
-"""Recordings of many movements: out of single clips, as input of a network, and a network's states in their windows.
+"""Recordings of many movements: read or put together, brought to a scale, and given to networks as clips.
 
-Labels and transitions of a recording are for scoring and drawing; nothing here that scales, cuts or embeds reads them.
+Labels and transitions of a recording are for scoring and drawing; nothing here that scales reads them.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
-from torch import nn
 
-from lib import clustering, features, skeletons, transforms, windows
+from lib import skeletons, transforms
 from lib.clips import Clip, ClipSet
 from lib.datasets import cmu, synthetic
 from lib.datasets.cmu_recordings import Recording, Segment
-from lib.models.layers import evaluation_mode
 from lib.skeletons import Skeleton
 
 RATE = 30.0  # frames per second
@@ -123,88 +120,6 @@ def transitions(recording: Recording) -> Int[np.ndarray, "B 3"]:
     return np.array([(one.earliest, one.best, one.latest) for one in inner], dtype=np.int64).reshape(-1, 3)
 
 
-def views(
-    found: Sequence[Recording], networks: Mapping[str, nn.Module], *, size: int, stride: int, summary: str = "moments"
-) -> dict[str, list[Float[np.ndarray, "T D"]]]:
-    """Give every frame of every recording a vector, in several ways from the same windows (`clustering.over_frames`).
-
-    Parameters
-    ----------
-    found
-        As the networks were trained on, see `scaled`.
-    networks
-        {name: network of `models.recurrent`}, of which the states of the last encoder layer are taken. One that
-        predicts gives ``<name>_decoder``, the states that tell its target frames, as well.
-    size, stride
-        Frames of a window, and between windows.
-    summary
-        What a window gives to its frames, see `clustering.over_frames`.
-
-    Returns
-    -------
-    {name: (T, D) per recording}, and beside the networks' ``pose``, the channels as they are, and ``pose_velocity``.
-    """
-    cut = windows.cut(as_clips(found), size, stride)
-    fast = [clustering.pose_velocity(one.channels, every=max(1, round(found[0].fps / 10))) for one in found]
-    ends = cut.start + cut.clips.lengths
-    values = {}
-    for name, network in networks.items():
-        last = network.layer_names[-1]
-        values[name] = features.extract(network, cut.clips, [last])[last], cut.start
-        if hasattr(network, "predict"):
-            values[f"{name}_decoder"] = decoder_states(network, cut), cut.start + network.source_frames
-    places = list(zip(cut.owner, cut.start, ends, strict=True))
-    values["pose"] = [found[i].channels[a:b] for i, a, b in places], cut.start
-    values["pose_velocity"] = [fast[i][a:b] for i, a, b in places], cut.start
-    return {
-        name: [
-            clustering.over_frames([states[n] for n in cut.of(i)], starts[cut.of(i)], len(one), summary=summary)
-            for i, one in enumerate(found)
-        ]
-        for name, (states, starts) in values.items()
-    }
-
-
-def watcher(
-    held_out: Sequence[Recording], *, size: int, stride: int, seed: int = 0
-) -> Callable[[nn.Module], dict[str, float]]:
-    """Make what `training.fit` measures after every epoch on recordings that are not trained on.
-
-    ``separation`` is the mean silhouette of k-means clusters, which needs no label but their number; ``error`` the mean
-    squared error of prediction; ``accuracy`` and ``ari`` need the annotation, and say what the other two are worth.
-    Every fifth frame is clustered.
-    """
-    cut = windows.cut(as_clips(held_out), size, stride)
-
-    def watch(network: nn.Module) -> dict[str, float]:
-        last = network.layer_names[-1]
-        states, rows = features.extract(network, cut.clips, [last])[last], []
-        for i, one in enumerate(held_out):
-            mine = cut.of(i)
-            vectors = clustering.over_frames([states[n] for n in mine], cut.start[mine], len(one))[::5]
-            count = len(one.segment_names)
-            labels = clustering.cluster(vectors, count, method="kmeans", seed=seed)
-            scores = clustering.frame_scores(labels, one.frame_labels()[::5])
-            rows.append((clustering.separation(vectors, labels, seed=seed), scores.accuracy, scores.ari))
-        measured = dict(zip(("separation", "accuracy", "ari"), np.mean(rows, axis=0).tolist(), strict=True))
-        return measured | {"error": float(errors(network, cut).mean())}
-
-    return watch
-
-
-def decoder_states(model: nn.Module, cut: windows.Windows, *, batch_size: int = 128) -> list[np.ndarray]:
-    """Per window the (L, D) states of a `Seq2Seq` that tell its last frames, which begin at ``source_frames``.
-
-    Those of encoders come from `features.extract`.
-    """
-    return [states for states, _ in _predicted(model, cut, batch_size)]
-
-
-def errors(model: nn.Module, cut: windows.Windows, *, batch_size: int = 128) -> Float[np.ndarray, " n"]:
-    """Mean squared prediction error of every window, over its told frames and channels (`Seq2Seq`)."""
-    return np.array([found.mean() for _, found in _predicted(model, cut, batch_size)])
-
-
 def joined(
     clips: ClipSet, num_recordings: int, num_segments: int, *, repeats: int = 3, blend: int = 8, seed: int = 0
 ) -> list[Recording]:
@@ -260,14 +175,3 @@ def _moving(clip: Clip) -> np.ndarray:
         return body
     true = np.flatnonzero(clip.truth[: clip.length].any(axis=(1, 2)))
     return body[true[0] : true[-1] + 1] if len(true) else body
-
-
-def _predicted(model: nn.Module, cut: windows.Windows, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """States (L, D) and errors (L,) of every window's told frames."""
-    device = next(model.parameters()).device
-    with torch.inference_mode(), evaluation_mode(model):
-        for batch in cut.clips.batches(batch_size):
-            prediction = model.predict(batch.to(device))
-            states, wrong = prediction.states.cpu().numpy(), prediction.errors.cpu().numpy()
-            for n, length in enumerate((batch.lengths - model.source_frames).tolist()):
-                yield states[n, :length], wrong[n, :length]

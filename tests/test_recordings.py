@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib import clustering, datasets, models, recognition, recordings, windows
+from lib import clustering, datasets, models, recognition, recordings, states, windows
 from lib.clips import ClipSet
 
 
@@ -67,7 +67,7 @@ def test_a_network_sees_no_label(parts):
 
 def test_views_have_one_vector_per_frame_and_states_where_they_arose(parts, predictor):
     test = recordings.prepared(parts[1], parts[0])
-    views = recordings.views(test, {"net": predictor}, size=10, stride=3)
+    views = states.views(test, {"net": predictor}, size=10, stride=3)
     assert list(views) == ["net", "net_decoder", "pose", "pose_velocity"]
     assert all(len(part[0]) == len(test[0]) for part in views.values())
     cut = windows.cut(recordings.as_clips(test), 10, 3)
@@ -75,14 +75,14 @@ def test_views_have_one_vector_per_frame_and_states_where_they_arose(parts, pred
     expected = clustering.over_frames(by_hand, cut.start[cut.of(0)] + 6, len(test[0]))
     np.testing.assert_allclose(views["net_decoder"][0], expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(
-        recordings.errors(predictor, cut)[0],
+        states.errors(predictor, cut)[0],
         predictor.predict(cut.clips.batch([0])).errors.mean().item(),
         rtol=1e-4,
     )
 
 
 def test_a_watcher_measures_and_leaves_the_network_alone(parts, predictor):
-    watch = recordings.watcher(recordings.prepared(parts[1], parts[0]), size=10, stride=8)
+    watch = states.watcher(recordings.prepared(parts[1], parts[0]), size=10, stride=8)
     before = [weight.clone() for weight in predictor.parameters()]
     predictor.train()
     measured = watch(predictor)
