@@ -115,7 +115,7 @@ table.groupby("method", sort=False)[shown_scores].mean().round(3)
 movements = [r.segment_names for r in test]
 drawn = ["seq2seq", "untrained", "pose", "pose_velocity", "change_points", "hidden_markov"]
 spans = clustering.spans({name: parts[name] for name in drawn}, labels, movements, [r.name for r in test])
-runs.save_table("spans", spans[spans["recording"].isin([r.name for r in test[:2]])])
+runs.save_table("spans", spans[spans["recording"].isin([r.name for r in test[1:3] or test])])
 spans.groupby(["recording", "method"], sort=False).size().unstack().rename_axis(columns="runs of a cluster")
 
 # %%
@@ -281,7 +281,7 @@ wide = seeds.unstack()
 ahead = wide[["seq2seq"]].to_numpy() - wide.drop(columns="seq2seq")
 gains = -trust.paired_gains(seeds.reset_index(), "seq2seq", by="method")[["mean", "high", "low"]]
 gains.columns = ["mean", "low", "high"]
-plots.gains(gains, per_seed=ahead);
+plots.gains(gains, per_seed=ahead).set_ylabel("ahead of");
 
 # %% [markdown]
 # **Which one wins?** Poses beside how fast they change, which need no network: they are ahead of the trained states in
@@ -361,7 +361,7 @@ pd.concat(better, names=["dataset", "split", "judge"]).round(3)
 #
 # ```{exercise}
 # :label: ex-sequence-summary
-# Run the page with `summary` "mean" and with "state". Why do poses lose more than states of the network do?
+# Run the page with `summary` "mean" and with "state". Which of the ways loses most, and why might that be?
 # ```
 #
 # ```{exercise}
