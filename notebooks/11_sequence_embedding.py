@@ -229,8 +229,9 @@ for network, one in (("trained", embedder), ("untrained", fresh)):
     graph[network] = {
         layer: graphs.nnk(m, 8, sigma=graphs.bandwidth(m, 8, scale=1 / 3)) for layer, m in distance.items()
     }
+who = some.subjects if len(np.unique(some.subjects)) > 1 else None  # intervals over subjects, or over clips
 smooth = smoothness.by_layer(
-    graph["trained"], some.labels, rng=np.random.default_rng(seed), groups=some.subjects, untrained=graph["untrained"]
+    graph["trained"], some.labels, rng=np.random.default_rng(seed), groups=who, untrained=graph["untrained"]
 )
 smooth[["layer", "measure", "value", "low", "high", "untrained", "permuted_mean"]].round(3)
 
@@ -241,10 +242,10 @@ smooth[["layer", "measure", "value", "low", "high", "untrained", "permuted_mean"
 # %%
 #| label: fig-state-gradcam
 #| caption: "GradCAM of the encoder's states for the class that the linear probe predicts, clips of the test split as rows, frames as columns; every row is divided by its largest size."
-batch = some.batch(np.arange(24))
+batch = some.batch(np.arange(min(24, len(some))))
 maps = gradcam.gradcam(embedder, batch)[embedder.layer_names[-1]].sum(axis=(1, 3))  # (N, T)
-maps /= np.abs(maps).max(axis=1, keepdims=True)
-names = [some.class_names[label] for label in some.labels[:24]]
+maps /= np.maximum(np.abs(maps).max(axis=1, keepdims=True), 1e-12)
+names = [some.class_names[label] for label in batch.labels]
 plots.joints_over_time({"states of the encoder": maps.T}, names);
 
 # %% [markdown]
