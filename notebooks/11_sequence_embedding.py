@@ -287,8 +287,9 @@ plots.gains(gains, per_seed=ahead).set_ylabel("ahead of");
 # %% [markdown]
 # **Which one wins?** Poses beside how fast they change, which need no network: they are ahead of the trained states in
 # every seed, here as on the synthetic recordings. The trained states are ahead of poses alone, of change points and of
-# the hidden Markov model; how much of that is learned is told by the untrained network, whose states have the same
-# windows and are nearly as good. The decoder's states, which the paper clusters, are worse than the encoder's.
+# the hidden Markov model, by margins whose intervals exclude zero. But that is not learned: the untrained network's
+# states are as good, and the interval of the difference holds zero. The decoder's states, which the paper clusters,
+# change with the place in the window and are worse.
 
 # %%
 #| label: fig-two-trials
@@ -313,8 +314,9 @@ measured = {
 pd.concat(measured, axis=1).round(3)
 
 # %% [markdown]
-# And what is flagged as strange: held-out trials hold movements that the other half does not have, so that most of
-# their windows are as well.
+# Both are of little use here; neither goes with the index in all networks. What is flagged as strange: held-out trials
+# hold movements that the other half does not have, and most of their windows are flagged as well. An error above 1 says
+# that the mean pose would have been the better prediction.
 
 # %%
 odd = stored["failure"].query("recorded == 'cmu_subject86'")
