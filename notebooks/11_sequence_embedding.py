@@ -373,4 +373,10 @@ pd.concat(better, names=["dataset", "split", "judge"]).round(3)
 # made of the movements that lie beside each other?
 # ```
 #
+# ```{exercise}
+# :label: ex-sequence-adversarial
+# In `recipes.get(recorded, ...)` ask for `model="adversarial_seq2seq"` as well, whose discriminators learn by turns with
+# the predictor. What happens to the error of prediction, and what to the clusters?
+# ```
+#
 # **Back to:** [](#nb-layer-geometry)
