@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ class Recipe:
     num_frames: int | None = 64  # every clip stretched to this; None keeps true lengths
     stream: str = "joint"  # or "bone", "joint_motion", "bone_motion"
     align: bool = False  # turn each body to face the camera, instead of only centring it
+    options: Mapping[str, object] = field(default_factory=dict)  # of the network's class alone
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def prepare(self, clips: ClipSet) -> ClipSet:
@@ -53,6 +54,7 @@ class Recipe:
             dropout=self.dropout,
             stream=self.stream,
             seed=seed,
+            **self.options,
         )
 
     def fit(
@@ -62,11 +64,13 @@ class Recipe:
         *,
         validation: ClipSet | None = None,
         model: nn.Module | None = None,
+        watch: Callable[[nn.Module], dict[str, float]] | None = None,
         progress: bool = True,
     ) -> tuple[nn.Module, History]:
         """Train the network of `seed` on prepared clips, or go on from, or load, its checkpoint under ``build/``.
 
-        Training starts from `model`, in place, where one is given, and from `build`'s fresh network otherwise.
+        Training starts from `model`, in place, where one is given, and from `build`'s fresh network otherwise. `watch`
+        as in `training.fit`; epochs that a checkpoint holds are not watched again.
         """
         config = replace(self.train, seed=seed)
         own = [asdict(replace(self, train=config)), clips.digest(), _code()]
@@ -79,7 +83,9 @@ class Recipe:
         checkpoint = paths.build() / "checkpoints" / name
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(checkpoint.with_name(f".{name}.lock")):  # runs side by side train a network once
-            history = training.fit(model, clips, validation, config=config, checkpoint=checkpoint, progress=progress)
+            history = training.fit(
+                model, clips, validation, config=config, checkpoint=checkpoint, watch=watch, progress=progress
+            )
         return model, history
 
 
@@ -278,6 +284,15 @@ def _weights(model: nn.Module) -> str:
 def _code() -> str:
     """Digest of the code that decides trained weights, so that no checkpoint outlives it."""
     folder = Path(__file__).parent
-    names = ("_clip_batches.py", "clips.py", "features.py", "focus.py", "losses.py", "training.py", "transforms.py")
+    names = (
+        "_clip_batches.py",
+        "clips.py",
+        "features.py",
+        "focus.py",
+        "losses.py",
+        "objectives.py",
+        "training.py",
+        "transforms.py",
+    )
     files = [*(folder / name for name in names), *sorted(folder.glob("models/**/*.py"))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

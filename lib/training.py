@@ -3,9 +3,9 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,15 +13,14 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from lib import checkpoints, focus, losses, scores, transforms
+from lib import checkpoints, objectives, scores, transforms
 from lib.clips import Batch, Clip, ClipSet, collate
 from lib.focus import FocusLosses
 from lib.models.layers import evaluation_mode
+from lib.objectives import PRECISIONS, autocast
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 OPTIMIZERS = ("sgd", "adamw")
 
 
@@ -38,6 +37,7 @@ class TrainConfig:
     warmup_epochs: int = 5  # linear from 0, then half a cosine to 0
     label_smoothing: float = 0.1  # share of the target spread over all classes
     class_balanced: bool = False  # weight the loss by inverse class frequency
+    clip_norm: float = math.inf  # longest step of a gradient, over all weights of a player
     crop: float = 0.7  # random crop keeps at least this share of a clip's frames, stretched back; 1 = off
     turn: float = 30.0  # degrees, random turn about the vertical within +-
     tilt: float = 10.0  # degrees, random tilt within +-
@@ -62,6 +62,8 @@ class TrainConfig:
             raise ValueError(
                 f"TrainConfig: learning_rate={self.learning_rate}, needed positive; momentum={self.momentum}, below 1"
             )
+        if not self.clip_norm > 0:
+            raise ValueError(f"TrainConfig: clip_norm={self.clip_norm}, needed positive")
         if not 0 < self.crop <= 1:
             raise ValueError(f"TrainConfig: crop={self.crop}, needed in (0, 1]")
         if not 0 <= self.label_smoothing < 1:
@@ -73,7 +75,11 @@ class TrainConfig:
 
 
 class History(NamedTuple):
-    """`epochs`: one row per epoch (loss, accuracy, further terms, validation_accuracy, learning_rate, seconds)."""
+    """`epochs`: one row per epoch: loss, learning_rate, seconds, what the objective names and what was watched.
+
+    With labels there are accuracy, STF's terms and validation_accuracy; without, the players' terms and
+    validation_loss.
+    """
 
     epochs: pd.DataFrame
 
@@ -90,9 +96,13 @@ def fit(
     *,
     config: TrainConfig | None = None,
     checkpoint: str | Path | None = None,
+    watch: Callable[[nn.Module], dict[str, float]] | None = None,
     progress: bool = True,
 ) -> History:
     """Train `model` in place, by SGD with Nesterov momentum unless the configuration says otherwise.
+
+    A network with ``turns`` (`models.recurrent`) learns by its own losses and sees no labels; label smoothing and
+    balance mean nothing then.
 
     Parameters
     ----------
@@ -105,6 +115,9 @@ def fit(
     checkpoint
         File written after every epoch. When it exists, training goes on from it, to the same weights bit for bit as
         without a stop; a finished one only loads. One made with another configuration, model or other clips is refused.
+    watch
+        Measures the network after every epoch; the numbers that it returns join the epoch's row. It must leave the
+        network as it was.
     progress
         Show a bar with loss, accuracy and time left.
 
@@ -116,93 +129,68 @@ def fit(
     """
     config = config or TrainConfig()
     model.to(config.device)
-    # exploration has an optimiser of its own: its slopes must not ride on the momentum of the others
-    optimizers = optimizer, explorer = _optimizer(model, config), _optimizer(model, replace(config, weight_decay=0.0))
+    goal = objectives.objective(model, train, config)
+    optimizers = list(goal.optimizers.values())
     rows = checkpoints.resume(model, optimizers, train, config, checkpoint) if checkpoint else []
-    weight = _class_weights(train, config.device) if config.class_balanced else None
     steps = math.ceil(len(train) / config.batch_size)
     bar = tqdm(
         total=config.epochs * steps, initial=len(rows) * steps, desc="training", unit="step", disable=not progress
     )
     with bar, torch.random.fork_rng(), _modes_restored(model):
         for epoch in range(len(rows), config.epochs):
-            started, sums, hits = time.perf_counter(), Counter(), 0
-            torch.manual_seed(int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0]))
+            started, sums, clips = time.perf_counter(), Counter(), Counter()
+            torch.manual_seed(_seed(config, epoch))
             _train_mode(model)
             for step, batch in enumerate(_epoch(train, config, epoch)):
                 rate = _learning_rate(config, epoch + step / steps)
                 for group in [group for one in optimizers for group in one.param_groups]:
                     group["lr"] = rate
-                logits, terms = _losses(model, batch, config, weight)
-                _descend(optimizer, sum(_weight(config, name) * term for name, term in terms.items()))
-                if config.focus.exploration and (epoch * steps + step) % config.focus.exploration_every == 0:
-                    with _autocast(config.precision, config.device):
-                        terms["exploration"] = focus.exploration(model, batch, config.focus)
-                    _descend(explorer, config.focus.exploration * terms["exploration"])
-                sums.update({name: term.item() * len(logits) for name, term in terms.items()})
-                sums["explored"] += len(logits) * ("exploration" in terms)
-                hits += int((logits.argmax(dim=1) == batch.labels).sum())
+                for turn in goal.turns(batch, epoch * steps + step):
+                    _descend(goal.optimizers[turn.player], turn.loss, config.clip_norm)
+                    sums.update({name: term.item() * len(batch.labels) for name, term in turn.terms.items()})
+                    clips.update({name: len(batch.labels) for name in turn.terms})
                 bar.update()
-            explored = sums.pop("explored")
-            row = {
-                "epoch": epoch,
-                "accuracy": hits / len(train),
-                "learning_rate": rate,
-                "seconds": time.perf_counter() - started,
-            }
-            row |= {name: total / (explored if name == "exploration" else len(train)) for name, total in sums.items()}
+            row = {"epoch": epoch, "learning_rate": rate, "seconds": time.perf_counter() - started}
+            row |= {name: total / clips[name] for name, total in sums.items()}
             if not math.isfinite(row["loss"]):
                 raise FloatingPointError(
                     f"loss became {row['loss']} in epoch {epoch}; lower learning_rate={config.learning_rate}"
                 )
             if validation is not None:
-                row["validation_accuracy"] = evaluate(model, validation, config=config).top1
+                row |= _validated(model, goal, validation, config)
+            if watch is not None:
+                row |= watch(model)
             rows.append(row)
-            bar.set_postfix({key: f"{row[key]:.3f}" for key in ("loss", "accuracy")})
+            bar.set_postfix({key: f"{row[key]:.3f}" for key in ("loss", "accuracy") if key in row})
             if checkpoint:
                 checkpoints.save(model, optimizers, train, config, rows, Path(checkpoint))
-    if validation is not None and "validation_accuracy" not in rows[-1]:  # it was finished without
-        rows[-1] = rows[-1] | {"validation_accuracy": evaluate(model, validation, config=config).top1}
+    if validation is not None and not any(name.startswith("validation_") for name in rows[-1]):  # finished without
+        rows[-1] = rows[-1] | _validated(model, goal, validation, config)
     return History(pd.DataFrame(rows))
 
 
-def _losses(
-    model: nn.Module, batch: Batch, config: TrainConfig, weight: torch.Tensor | None
-) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Logits of a training pass, the classification ``loss`` and the terms beside it."""
-    watched = focus.watch(model) if config.focus.beside else nullcontext([])
-    latent = _classified(model) if config.smoothness else nullcontext([])
-    with _autocast(config.precision, config.device), watched as modules, latent as vectors:
-        logits = model(batch.x, batch.lengths, batch.present)
-    logits = logits.float()
-    found = {"loss": F.cross_entropy(logits, batch.labels, weight, label_smoothing=config.label_smoothing)}
-    for x in vectors:
-        neighbors = config.smoothness_neighbors
-        found["smoothness"] = losses.smoothness(x.float().flatten(1), batch.labels, num_neighbors=neighbors)
-    return logits.detach(), found | (focus.terms(logits, batch, modules, config.focus) if modules else {})
+def _seed(config: TrainConfig, epoch: int) -> int:
+    return int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0])
 
 
-@contextmanager
-def _classified(model: nn.Module) -> Iterator[list[torch.Tensor]]:
-    """Collect what enters the classifier: a vector per clip (N, C)."""
-    vectors: list[torch.Tensor] = []
-    handle = model.classifier.register_forward_pre_hook(lambda _, inputs: vectors.append(inputs[0]))
-    try:
-        yield vectors
-    finally:
-        handle.remove()
-
-
-def _weight(config: TrainConfig, name: str) -> float:
-    if name == "loss":
-        return 1.0
-    return config.smoothness if name == "smoothness" else getattr(config.focus, name)
-
-
-def _descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+def _descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor, clip_norm: float) -> None:
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    if clip_norm < math.inf:
+        nn.utils.clip_grad_norm_([weight for group in optimizer.param_groups for weight in group["params"]], clip_norm)
     optimizer.step()
+
+
+def _validated(model: nn.Module, goal: objectives.Objective, clips: ClipSet, config: TrainConfig) -> dict[str, float]:
+    """Accuracy, or, of a network that learns without labels, the loss of its first player."""
+    if isinstance(goal, objectives.Classification):
+        return {"validation_accuracy": evaluate(model, clips, config=config).top1}
+    total = 0.0
+    with torch.no_grad(), evaluation_mode(model):
+        for batch in clips.batches(config.batch_size):
+            turn = next(goal.turns(batch.to(config.device), 0))
+            total += turn.terms["loss"].item() * len(batch.labels)
+    return {"validation_loss": total / len(clips)}
 
 
 def predict(model: nn.Module, clips: ClipSet, *, config: TrainConfig | None = None, passes: int = 1) -> np.ndarray:
@@ -233,7 +221,7 @@ def evaluate(model: nn.Module, clips: ClipSet, *, config: TrainConfig | None = N
 
 def _forward(model: nn.Module, batches: Iterable[Batch], config: TrainConfig) -> torch.Tensor:
     device = next(model.parameters()).device
-    with torch.inference_mode(), evaluation_mode(model), _autocast(config.precision, device.type):
+    with torch.inference_mode(), evaluation_mode(model), autocast(config.precision, device.type):
         logits = [model(b.x, b.lengths, b.present).float().cpu() for b in (part.to(device) for part in batches)]
     return torch.cat(logits)
 
@@ -288,31 +276,11 @@ def _augment(clip: Clip, config: TrainConfig, rng: np.random.Generator) -> Clip:
     return transforms.random_noise(clip, rng, config.noise) if config.noise else clip
 
 
-def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not learning:
-        raise ValueError(f"{type(model).__name__}: every parameter is frozen; nothing to train")
-    common = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(learning, betas=(config.momentum, 0.999), **common)
-    return torch.optim.SGD(learning, momentum=config.momentum, nesterov=config.momentum > 0, **common)
-
-
 def _learning_rate(config: TrainConfig, epoch: float) -> float:
     if epoch < config.warmup_epochs:
         return config.learning_rate * (epoch + 1e-3) / config.warmup_epochs
     progress = (epoch - config.warmup_epochs) / max(config.epochs - config.warmup_epochs, 1e-9)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-
-
-def _autocast(precision: str, device: str) -> torch.autocast:
-    return torch.autocast(torch.device(device).type, PRECISIONS[precision], enabled=precision != "float32")
-
-
-def _class_weights(train: ClipSet, device: str) -> torch.Tensor:
-    count = np.bincount(train.labels, minlength=len(train.class_names))
-    weight = np.where(count > 0, len(train) / np.maximum(count, 1) / (count > 0).sum(), 0.0)
-    return torch.tensor(weight, dtype=torch.float32, device=device)
 
 
 def _train_mode(model: nn.Module) -> None:

@@ -156,6 +156,14 @@ def ax_calls(rng, skeleton):
         ),
         "pyramid": ((small_pyramid(),), {"class_name": "sit_down", "num_shown": 1}),
         "between_layers": ((pd.DataFrame(np.eye(3), index=list("abc"), columns=list("abc")),), {}),
+        "timeline": (
+            ({"annotated": np.arange(12) // 4, "k-means": np.arange(12) // 3}, NAMES),
+            {"fps": 30, "transitions": np.array([[3, 4, 5], [7, 8, 10]])},
+        ),
+        "frame_embedding": (
+            (rng.normal(size=(12, 2)), np.arange(12) // 4, NAMES),
+            {"poses": clip(rng)[:, 0], "skeleton": skeleton},
+        ),
         "by_share": ((share_rows(), ["msg3d", "stf"]), {}),
         "growth": ((times,), {"x": "N", "value": "seconds_per_pair", "series": "library"}),
     }

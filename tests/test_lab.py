@@ -14,6 +14,7 @@ CUT = {
     "01_skeleton_clips": {"num_clips": 24},
     "05_layer_geometry": {"num_clips": 12, "num_compared": 12, "epochs": 1, "num_neighbors": 4},
     "06_gradcam": {"num_clips": 12, "num_explained": 4, "epochs": 1, "width": 0.125},
+    "11_sequence_embedding": {"num_recordings": 2, "num_segments": 3, "epochs": 1, "width": 0.02},
 }
 
 

@@ -112,7 +112,7 @@ def test_full_width_has_the_published_channels_and_strides():
     [
         (
             lambda: models.build("gcn", num_classes=2, skeleton="coco17"),
-            r"no model 'gcn'; choose one of \['msg3d', 'stf', 'stgcn', 'video_i3d', ",
+            r"no model 'gcn'; choose one of \['adversarial_seq2seq', 'msg3d', 'predict_cluster', 'seq2seq', 'stf', ",
         ),
         (
             lambda: models.build("stgcn", num_classes=2, skeleton="coco17", widht=2),

@@ -8,6 +8,7 @@ from model_cases import clip, disturbed
 from lib import models
 
 SIZES = {"stgcn": {"width": 0.25}, "msg3d": {"width": 0.0625}, "stf": {"width": 0.0625}}
+SIZES |= {name: {"width": 0.03} for name in ("seq2seq", "adversarial_seq2seq", "predict_cluster")}
 SIZES |= {f"video_{name}": {"width": 0.0625, "num_frames": 4, "size": 16} for name in SMALL}
 
 

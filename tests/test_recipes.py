@@ -77,7 +77,7 @@ def test_exploration_takes_every_eighth_step_with_an_optimiser_of_its_own(little
     recipe, clips = little
     steps, explored = [], []
     original = focus.exploration
-    monkeypatch.setattr(training, "_descend", lambda optimizer, loss: steps.append(optimizer))
+    monkeypatch.setattr(training, "_descend", lambda optimizer, *others: steps.append(optimizer))
     monkeypatch.setattr(focus, "exploration", lambda *args: explored.append(len(steps)) or original(*args))
     recipes.focus_step(recipe, "exploration").fit(clips, 0, progress=False)
     assert len(set(map(id, steps))) == 2

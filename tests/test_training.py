@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib import models, recipes, training, transforms
+from lib import models, objectives, recipes, training, transforms
 from lib.clips import ClipSet
 from lib.training import TrainConfig
 
@@ -205,7 +205,7 @@ def test_learning_rate_warms_up_then_falls_to_zero():
 
 def test_balanced_loss_weighs_every_class_alike(clips):
     uneven = clips.subset([*range(0, 24, 2), 1, 3])
-    weight = training._class_weights(uneven, "cpu")
+    weight = objectives.class_weights(uneven, "cpu")
     counts = np.bincount(uneven.labels)
     np.testing.assert_allclose(weight.numpy() * counts, len(uneven) / 2)
     training.fit(network(), uneven, config=replace(SHORT, epochs=1, class_balanced=True), progress=False)

@@ -188,6 +188,35 @@ def test_a_dot_of_the_graph_can_be_picked_where_it_is_drawn(layers, clips):
     assert {0, 5} <= set(nearest) <= rings
 
 
+@pytest.fixture(scope="module")
+def recording():
+    from lib import recordings
+
+    return recordings.load("synthetic", num_recordings=2, num_segments=3)[1][0]
+
+
+def explorer_of(recording):
+    from lib import clustering, recordings, widgets
+
+    poses, skeleton = recordings.bodies(recording)
+    places = {"pose": clustering.project(recording.channels), "slow": clustering.project(recording.channels[:, :6])}
+    labels = recording.frame_labels()
+    rows = {"annotated": labels, "one cluster": np.zeros_like(labels)}
+    return widgets.explore_recording(places, rows, recording.segment_names, poses, skeleton, fps=recording.fps)
+
+
+def test_every_control_of_the_recording_explorer_changes_the_picture(recording):
+    box = explorer_of(recording)
+    seen = {picture(box)}
+    for description, value in (("frame", 40), ("states", "slow"), ("colours", "one cluster")):
+        named(box, description).value = value
+        assert picture(box) not in seen, description
+        seen.add(picture(box))
+    named(box, "states").value, named(box, "colours").value = "pose", "annotated"
+    named(box, "frame").value = 0
+    assert picture(box) in seen  # what moved is off the picture again
+
+
 def pixels(image):
     import io
 
@@ -218,6 +247,8 @@ def test_what_cannot_be_explored_is_refused(model, clips):
             explore(none)
     with pytest.raises(ValueError, match=r"\{'a': 4\} nodes for 12 clips"):
         widgets.explore_graph({"a": graphs.knn(1 - np.eye(4), 2)}, clips)
+    with pytest.raises(ValueError, match=r"\{'a': 4\} frames, poses have 5"):
+        widgets.explore_recording({"a": np.zeros((4, 2))}, {}, (), np.zeros((5, 25, 3)), clips.skeleton, fps=30)
 
 
 def test_no_figure_is_left_open(clips):

@@ -1,6 +1,7 @@
 """Networks by name. Every model: ``forward(x, lengths, present) -> logits``, `.layer_names`, `.layer_strides`.
 
 Those on video are in `conv3d`; ``video_...`` are these behind a drawing of the skeleton, with no `.layer_strides`.
+``seq2seq``, ``adversarial_seq2seq`` and ``predict_cluster`` learn without labels (`recurrent`).
 """
 
 import inspect
@@ -11,11 +12,14 @@ import torch
 from torch import nn
 
 from lib import skeletons
-from lib.models import conv3d, msg3d, msg3d_weights, rendered, stgcn
+from lib.models import conv3d, msg3d, msg3d_weights, predict_cluster, rendered, seq2seq, stgcn
 from lib.skeletons import Skeleton
 
 MODELS = {
+    "adversarial_seq2seq": seq2seq.AdversarialSeq2Seq,
     "msg3d": msg3d.MSG3D,
+    "predict_cluster": predict_cluster.PredictCluster,
+    "seq2seq": seq2seq.Seq2Seq,
     "stf": partial(msg3d.MSG3D, focus_places=msg3d.FOCUS_PLACES),
     "stgcn": stgcn.STGCN,
     **{f"video_{name}": partial(rendered.RenderedNetwork, name) for name in conv3d.NETWORKS},
@@ -28,8 +32,9 @@ def build(name: str, *, num_classes: int, skeleton: Skeleton | str, seed: int | 
     Parameters
     ----------
     name
-        ``"stgcn"``, ``"msg3d"``, ``"stf"``, which is MS-G3D with STF-GCN modules in all six places, or ``"video_"`` and
-        one of `conv3d.NETWORKS`, which sees stick figures (`rendered.RenderedNetwork`).
+        ``"stgcn"``, ``"msg3d"``, ``"stf"``, which is MS-G3D with STF-GCN modules in all six places; ``"seq2seq"``,
+        ``"adversarial_seq2seq"`` or ``"predict_cluster"``, which learn without labels; or ``"video_"`` and one of
+        `conv3d.NETWORKS`, which sees stick figures (`rendered.RenderedNetwork`).
     num_classes, skeleton
         Output size, and the joints with their graph (a layout's name will do).
     seed

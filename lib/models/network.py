@@ -1,6 +1,7 @@
 """What all networks on skeletons share: the way from clips to persons, through masked layers, and back to clips."""
 
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,11 +11,20 @@ from lib.models import layers
 from lib.skeletons import Skeleton
 
 
+class People(NamedTuple):
+    """Present persons over all clips of a batch: x (P, C, T, V), true lengths (P,), the clip of each (P,)."""
+
+    x: torch.Tensor
+    lengths: torch.Tensor
+    clip_of: torch.Tensor
+
+
 class SkeletonNetwork(nn.Module, ABC):
     """Base of the networks: any skeleton, number of frames and persons.
 
     A subclass makes its input normalisation, calls `_stack` with its blocks, sets `classifier`, and says in
-    `_normalised` how persons enter. Blocks take (x, mask, mask_out), see `STGCNBlock`.
+    `_normalised` how persons enter. Blocks take (x, mask, mask_out), see `STGCNBlock`. One that learns without labels
+    also has `players` and `turns`, see `objectives`.
     """
 
     layer_names: tuple[str, ...]
@@ -60,6 +70,17 @@ class SkeletonNetwork(nn.Module, ABC):
         self, x: torch.Tensor, lengths: torch.Tensor | None = None, present: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Logits (N, classes) from x (N, C, T, V, M), true lengths (N,) and present persons (N, M)."""
+        return self._classified(self.embed(x, lengths, present))
+
+    def embed(
+        self, x: torch.Tensor, lengths: torch.Tensor | None = None, present: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """(N, D), what the classifier sees of each clip: its last layer, pooled, mean over present persons."""
+        people = self._people(x, lengths, present)
+        return layers.average_persons(self._pooled(*self._features(people)), people.clip_of, len(x))
+
+    def _people(self, x: torch.Tensor, lengths: torch.Tensor | None, present: torch.Tensor | None) -> "People":
+        """Present persons of a batch, one after the other, as they enter the first layer."""
         if x.ndim != 5 or x.shape[1] != self.in_channels or x.shape[3] != self.num_joints or 0 in x.shape:
             raise ValueError(
                 f"x has shape {tuple(x.shape)}, needed (N, C={self.in_channels}, T >= 1, V={self.num_joints}, M >= 1)"
@@ -75,18 +96,21 @@ class SkeletonNetwork(nn.Module, ABC):
             raise ValueError(f"clips {empty} of the batch have no present person; leave them out")
         x = x.permute(0, 4, 1, 2, 3)[present]  # (P, C, T, V)
         clip_of, slot_of = present.nonzero().unbind(1)
-        person_lengths = lengths[clip_of]
+        return People(self._normalised(x, slot_of, layers.frame_mask(lengths[clip_of], T)), lengths[clip_of], clip_of)
 
-        mask = layers.frame_mask(person_lengths, T)
-        x = self._normalised(x, slot_of, mask)
+    def _features(self, people: "People") -> tuple[torch.Tensor, torch.Tensor | None]:
+        """(P, C', T_l, V) of the last layer and the mask of its true frames."""
+        x, lengths, T = people.x, people.lengths, people.x.shape[2]
+        mask = layers.frame_mask(lengths, T)
         for block, stride in zip(self.layers, self.layer_strides.values(), strict=True):
             frames_out = -(-T // stride)
-            mask_out = (
-                None if mask is None else layers.frame_mask(layers.strided_lengths(person_lengths, stride), frames_out)
-            )
+            mask_out = None if mask is None else layers.frame_mask(layers.strided_lengths(lengths, stride), frames_out)
             x = block(x, mask, mask_out)
             mask = mask_out
-        return self._classified(layers.average_persons(layers.pool(x, mask), clip_of, N))
+        return x, mask
+
+    def _pooled(self, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        return layers.pool(x, mask)
 
     @abstractmethod
     def _normalised(self, x: torch.Tensor, slot_of: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:

@@ -19,6 +19,7 @@ from lib.plots.speed import growth, speed
 from lib.plots.study import by_depth, by_share, gains
 from lib.plots.style import class_style, styled
 from lib.plots.summary import class_counts, clip_lengths
+from lib.plots.timeline import frame_embedding, timeline
 from lib.plots.training import confusion, learning_curves, reliability
 from lib.plots.trajectories import joint_trajectories
 from lib.plots.tubes import tube_animation, tube_strip
@@ -38,6 +39,7 @@ __all__ = [
     "class_style",
     "clip_lengths",
     "confusion",
+    "frame_embedding",
     "gains",
     "graph_embedding",
     "graph_layers",
@@ -61,6 +63,7 @@ __all__ = [
     "spectral_layout",
     "speed",
     "styled",
+    "timeline",
     "trust_by_layer",
     "tube_animation",
     "tube_strip",
