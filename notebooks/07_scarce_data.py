@@ -203,4 +203,4 @@ plots.gains(shown.set_axis([" ".join(key) for key in shown.index]));
 # Keep the number of steps instead (`epochs` divided by the share). Which network profits?
 # ```
 #
-# **Back to:** [](#nb-train-msg3d-stf)
+# **Next:** [](#nb-transfer)

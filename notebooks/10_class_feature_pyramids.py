@@ -246,4 +246,4 @@ times.set_index("network").filter(columns)
 # Read a file of your own with `lib.video.read` and step back from the class that the network sees in it.
 # ```
 #
-# **Back to:** [](#nb-gradcam)
+# **Next:** [](#nb-sequence-embedding)
