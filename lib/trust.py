@@ -16,7 +16,8 @@ from lib.smoothness import bootstrap_interval
 def over_seeds(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """Mean and interval of ``value`` over the seeds of every combination of `by`: columns mean, low, high, seeds."""
     grouped = rows.groupby([*by, "seed"], sort=False)["value"].mean().groupby(level=list(by), sort=False)
-    return pd.DataFrame([_interval(part) for _, part in grouped], index=grouped.mean().index)
+    columns = ["mean", "low", "high", "seeds"]
+    return pd.DataFrame([_interval(part) for _, part in grouped], index=grouped.mean().index, columns=columns)
 
 
 def paired_gains(rows: pd.DataFrame, baseline: str, *, by: str = "step") -> pd.DataFrame:
