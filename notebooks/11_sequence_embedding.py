@@ -286,9 +286,9 @@ plots.gains(gains, per_seed=ahead).set_ylabel("ahead of");
 
 # %% [markdown]
 # **Which one wins?** Poses beside how fast they change, which need no network: they are ahead of the trained states in
-# every seed, here as on the synthetic recordings. The trained states are ahead of poses alone, of change points and of
-# the hidden Markov model, by margins whose intervals exclude zero. Little of that is learned: the difference to the
-# untrained network's is small, and its interval holds zero. The decoder's states, which the paper clusters, are worse.
+# every seed. The trained states are ahead of poses alone, of change points and of the hidden Markov model, by margins
+# whose intervals exclude zero. Little of that is learned: the difference to the untrained network's is small, and its
+# interval holds zero. The decoder's states, which the paper clusters, are worse.
 
 # %%
 #| label: fig-two-trials
