@@ -354,7 +354,9 @@ pd.concat(better, names=["dataset", "split", "judge"]).round(3)
 # **What this does not show.** The number of clusters is the annotated one for all methods alike; a method that must
 # find it, too, would lose (`clusters`). Both networks are small and trained for minutes. Subject 86 is one person, and
 # the halves of the trials do not hold the same movements. The window, its summary and the number of epochs were chosen
-# on synthetic recordings or set beforehand; NW-UCLA's rate, size and epochs on its training views.
+# on synthetic recordings or set beforehand; but one run on subject 86 had been seen when the spread of a window's states
+# joined their mean, which helped poses with their velocities most. NW-UCLA's rate, size and epochs were chosen on its
+# training views.
 #
 # ```{exercise}
 # :label: ex-sequence-number

@@ -72,3 +72,9 @@ def test_gains_need_a_baseline_and_one_row_per_seed():
         trust.paired_gains(rows({"base": [1.0]}), "other", by="method")
     with pytest.raises(ValueError, match=r"several for .*'method': 'base'"):
         trust.paired_gains(pd.concat([rows({"base": [1.0]})] * 2), "base", by="method")
+
+
+def test_no_rows_give_no_intervals_but_their_columns():
+    none = trust.over_seeds(pd.DataFrame({"step": [], "seed": [], "value": []}), ["step"])
+    assert list(none.columns) == ["mean", "low", "high", "seeds"]
+    assert len(none) == 0
