@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -227,3 +228,15 @@ def test_inputs_are_not_modified(rng):
 def test_graphs_and_smoothness_do_not_import_torch():
     code = "import sys, lib.graphs, lib.smoothness; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_graphs_leave_the_number_of_threads_as_it_was_asked_for():
+    code = (
+        "import numpy as np, torch; from lib import graphs; before = torch.get_num_threads()\n"
+        "graphs.knn(np.abs(np.subtract.outer(range(6), range(6))).astype(float), 2)\n"
+        "print(before, torch.get_num_threads())"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_NUM_THREADS"}
+    environment["OMP_NUM_THREADS"] = "1"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.split() == ["1", "1"]
