@@ -123,6 +123,7 @@ for start, begun in starts.items():
 table = pd.DataFrame(rows).merge(found.reset_index().assign(start="trained"), how="left")
 table = table.assign(step=network, seed=seed, epochs_tuned=longer, **recipes.described(recipe))
 runs.save_table("transfer", table)
+table.pivot(index="num_tuned", columns="start", values=list(new)[-1]).round(3)
 
 # %%
 #| label: fig-transfer
@@ -153,8 +154,11 @@ blind = {"tune everything": 1, "tune the classifier": 1}
 transferability.agreement(told, transferability.SCORES | blind).round(3)
 
 # %% [markdown]
-# **What this does not show.** One run: other halves and other labelled clips move all of it. Depths are few, so that a rank
-# correlation over them is coarse, and all scores know that deeper layers are better for related movements.
+# All scores but the probe like the last layer best, and so advise to tune the classifier alone, which is the worst of
+# the depths here. That a layer tells the new classes apart does not say how much better the layers after it could get.
+#
+# **What this does not show.** One run: other halves and other labelled clips move all of it. Depths are few, so that a
+# rank correlation over them is coarse.
 #
 # ```{exercise}
 # :label: ex-transfer-budget
