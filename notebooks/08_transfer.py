@@ -120,6 +120,8 @@ for start, begun in starts.items():
         row = {"start": start, "num_tuned": depth, "layer": transfer.last_frozen(names, depth) or "clips"}
         row |= {s: training.evaluate(model, new[s], config=recipe.train).top1 for s in new if s != "train"}
         rows.append(row | {"seconds": round(history.seconds, 1), "clips_train": len(labelled)})
+
+# %%
 table = pd.DataFrame(rows).merge(found.reset_index().assign(start="trained"), how="left")
 table = table.assign(step=network, seed=seed, epochs_tuned=longer, **recipes.described(recipe))
 runs.save_table("transfer", table)

@@ -217,6 +217,13 @@ lead = trust.over_seeds(tenth, ["network", "level", "method"])
 lead[["mean", "low", "high"]].unstack("method").round(2)
 
 # %% [markdown]
+# Over classes, within one network: of all runs and shares, in how many the interval lies above 0.
+
+# %%
+above = full.assign(above=full["low"] > 0).groupby(["network", "level", "method"])["above"]
+above.agg(["sum", "count"]).unstack("method")
+
+# %% [markdown]
 # The time of a pyramid in each of the six networks of the paper at full size: tracing and stepping back as shares of one
 # forward pass, on this CPU, for clips of 16 frames of 112 x 112 pixels. The published milliseconds are of two GPUs and
 # 224 x 224 pixels. With random weights and the authors' thresholds there are up to half a million connections, which
