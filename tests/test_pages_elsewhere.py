@@ -36,6 +36,10 @@ SMALL = {
         "nw_ucla",
         {"epochs": 1, "width": 0.125, "num_clips": 40, "num_explained": 1, "depth": 2, "network": "video_mfnet"},
     ),
+    "11_sequence_embedding": (
+        "utd_mhad",
+        {"epochs": 1, "embedding_epochs": 1, "width": 0.0625, "num_recordings": 2, "num_segments": 2, "num_clips": 40},
+    ),
     "07_scarce_data": (
         "utd_mhad",
         {"epochs": 1, "width": 0.0625, "num_frames": 12, "num_clips": 60, "shares": "0.3 0.6", "steps": "stgcn msg3d"},
