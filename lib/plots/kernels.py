@@ -37,7 +37,8 @@ def pyramid(found: "Pyramid", *, class_name: str | None = None, num_shown: int =
     class_name
         Name of its class; its number when None.
     num_shown
-        Kernels drawn of each step, the strongest; how many more were chosen is written below.
+        Kernels drawn of each step, the strongest, and in any case those on the marked way; how many more were chosen is
+        written below.
     """
     if num_shown < 1:
         raise ValueError(f"num_shown={num_shown}; needed at least 1")
@@ -45,21 +46,23 @@ def pyramid(found: "Pyramid", *, class_name: str | None = None, num_shown: int =
     levels = range(1 + max(node.level for node in found.nodes))
     ax = new_axes(ax, (0.8 + 1.9 * len(levels), 1.0 + 0.6 * num_shown))
     spots: dict[int, tuple[float, float]] = {}
-    counts = []
+    way, counts = _strongest_way(found, strengths), []
     for level in levels:
         own = [index for index, node in enumerate(found.nodes) if node.level == level]
         own.sort(key=lambda index: -strengths[index])
-        spots |= {index: (float(level), float(y)) for y, index in enumerate(own[:num_shown])}
+        rest = [index for index in own if index not in way]
+        on_way = [index for index in own if index in way]
+        shown = sorted([*on_way, *rest[: max(0, num_shown - len(on_way))]], key=own.index)
+        spots |= {index: (float(level), float(y)) for y, index in enumerate(shown)}
         num_layers = len({found.nodes[index].layer for index in own})
         counts.append(f"{_count(len(own), 'kernel')} in {_count(num_layers, 'layer')}")
-        if len(own) > num_shown:
-            ax.text(level, num_shown - 0.2, f"and {len(own) - num_shown} more", ha="center", color=GRAY)
+        if len(own) > len(shown):
+            ax.text(level, len(shown) - 0.2, f"and {len(own) - len(shown)} more", ha="center", color=GRAY)
     drawn = [edge for edge in found.edges if edge.parent in spots and edge.child in spots]
     carried = np.array([strengths[edge.parent] * edge.score for edge in drawn])
     lines = [[spots[edge.parent], spots[edge.child]] for edge in drawn]
     widths = 0.4 + 4 * carried / carried.max(initial=1e-12)
     ax.add_collection(LineCollection(lines, linewidths=widths, colors=GRAY, alpha=0.3, zorder=1))
-    way = _strongest_way(found, strengths, spots)
     ax.plot(*zip(*(spots[index] for index in way), strict=True), color=VERMILION, lw=2, zorder=2)
     sizes = 20 + 160 * np.sqrt(strengths[list(spots)])
     colors = [VERMILION if index in way else BLUE for index in spots]
@@ -73,7 +76,7 @@ def pyramid(found: "Pyramid", *, class_name: str | None = None, num_shown: int =
         )
     ax.set_xticks(levels, [f"{level}\n{count}" for level, count in zip(levels, counts, strict=True)])
     ax.set(xlabel="steps back from the class", xlim=(-0.5, len(levels) - 0.5))
-    ax.set(ylim=(num_shown + 0.1, -0.8), yticks=[], ylabel="kernels, the strongest on top")
+    ax.set(ylim=(max(y for _, y in spots.values()) + 1.1, -0.8), yticks=[], ylabel="kernels, the strongest on top")
     ax.set_title(f"{spoken([class_name])[0] if class_name else f'class {found.class_index}'}, logit {found.logit:.1f}")
     ax.grid(visible=False)
     return ax
@@ -83,10 +86,10 @@ def _count(number: int, name: str) -> str:
     return f"{number} {name}{'' if number == 1 else 's'}"
 
 
-def _strongest_way(found: "Pyramid", strengths: np.ndarray, spots: dict[int, tuple[float, float]]) -> list[int]:
+def _strongest_way(found: "Pyramid", strengths: np.ndarray) -> list[int]:
     """Nodes from the class down, each time to the child that gets most."""
     way = [max((i for i, node in enumerate(found.nodes) if node.level == 0), key=lambda i: strengths[i])]
-    while below := [edge for edge in found.edges if edge.parent == way[-1] and edge.child in spots]:
+    while below := [edge for edge in found.edges if edge.parent == way[-1]]:
         way.append(max(below, key=lambda edge: edge.score).child)
     return way
 
