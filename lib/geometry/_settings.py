@@ -98,7 +98,7 @@ def sensitivity(
     sequences
         {layer: list of (T_i, D)} of N clips, as `features.extract` returns them.
     settings
-        By name; `variations` of `default` otherwise.
+        By name; `variations` of `default` otherwise, those that ask for fewer neighbours than there are clips.
     networks
         The same clips in other networks, such as an untrained one: compared under `default`, to say what a difference
         looks like that is one.
@@ -115,7 +115,8 @@ def sensitivity(
     Where k differs, overlap has a ceiling: 5 neighbours within 10 are one half. A correlation over ten layers is
     coarse; it knows the order of layers, not how far they are apart.
     """
-    settings = variations(default) if settings is None else settings
+    if settings is None:
+        settings = {name: one for name, one in variations(default).items() if one.num_neighbors < len(labels)}
     cases = [("default", default, sequences), *((name, setting, sequences) for name, setting in settings.items())]
     cases += [(name, default, parts) for name, parts in (networks or {}).items()]
     known, rows, reference, curve = {}, [], None, None
