@@ -22,6 +22,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from tqdm.auto import tqdm
 
 from lib import graphs, plots, protocols, recipes, runs, smoothness, training, transfer, transferability
 
@@ -114,9 +115,9 @@ tuning = replace(plain, train=replace(plain.train, epochs=longer))
 starts = {"trained": trained, "fresh": training.calibrate_norms(plain.build(labelled, seed), labelled)}
 names, rows = trained.layer_names, []
 for start, begun in starts.items():
-    for depth in transfer.parse_depths(depths, len(names)):
+    for depth in tqdm(transfer.parse_depths(depths, len(names)), desc=f"tuning, {start}", unit="network"):
         model = transfer.start(plain.build(labelled, seed), begun, depth)
-        model, history = tuning.fit(labelled, seed, model=model)
+        model, history = tuning.fit(labelled, seed, model=model, progress=False)
         row = {"start": start, "num_tuned": depth, "layer": transfer.last_frozen(names, depth) or "clips"}
         row |= {s: training.evaluate(model, new[s], config=recipe.train).top1 for s in new if s != "train"}
         rows.append(row | {"seconds": round(history.seconds, 1), "clips_train": len(labelled)})
