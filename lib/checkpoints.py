@@ -5,18 +5,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
+from lib._train_config import TrainConfig
 from lib.clips import ClipSet
 
-if TYPE_CHECKING:
-    from lib.training import TrainConfig
 
-
-def _identity(model: nn.Module, train: ClipSet, config: "TrainConfig") -> dict[str, str]:
+def _identity(model: nn.Module, train: ClipSet, config: TrainConfig) -> dict[str, str]:
     """Collect what a checkpoint must agree with before training may go on from it."""
     config_text = {f.name: str(getattr(config, f.name)) for f in fields(config) if f.name != "device"}
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
@@ -36,7 +33,7 @@ def save(
     model: nn.Module,
     optimizers: Sequence[torch.optim.Optimizer],
     train: ClipSet,
-    config: "TrainConfig",
+    config: TrainConfig,
     rows: list[dict],
     checkpoint: Path,
 ) -> None:
@@ -61,7 +58,7 @@ def resume(
     model: nn.Module,
     optimizers: Sequence[torch.optim.Optimizer],
     train: ClipSet,
-    config: "TrainConfig",
+    config: TrainConfig,
     checkpoint: str | Path,
 ) -> list[dict]:
     """Load weights and the optimisers' states into `model` and `optimizers`; return the rows of the epochs behind them.

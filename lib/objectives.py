@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,13 +15,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from lib import focus, losses
+from lib._train_config import PRECISIONS, TrainConfig
 from lib.clips import Batch, ClipSet
 from lib.models.recurrent import Turn
-
-if TYPE_CHECKING:
-    from lib.training import TrainConfig
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class Objective(ABC):
@@ -35,7 +30,7 @@ class Objective(ABC):
         """Losses of a step, one after the other."""
 
 
-def objective(model: nn.Module, train: ClipSet, config: "TrainConfig") -> Objective:
+def objective(model: nn.Module, train: ClipSet, config: TrainConfig) -> Objective:
     """Return the network's own objective where it has one, classification elsewhere."""
     return OwnObjective(model, config) if hasattr(model, "turns") else Classification(model, train, config)
 
@@ -43,7 +38,7 @@ def objective(model: nn.Module, train: ClipSet, config: "TrainConfig") -> Object
 class OwnObjective(Objective):
     """A network's ``players`` and ``turns``; labels are never read."""
 
-    def __init__(self, model: nn.Module, config: "TrainConfig"):
+    def __init__(self, model: nn.Module, config: TrainConfig):
         self.model, self.config = model, config
         self.optimizers = {name: _optimizer(weights, config) for name, weights in model.players().items()}
 
@@ -64,7 +59,7 @@ class Classification(Objective):
     The last has an optimiser of its own: its slopes must not ride on the momentum of the others.
     """
 
-    def __init__(self, model: nn.Module, train: ClipSet, config: "TrainConfig"):
+    def __init__(self, model: nn.Module, train: ClipSet, config: TrainConfig):
         self.model, self.config = model, config
         self.optimizers = {
             "network": _optimizer(model.parameters(), config),
@@ -119,7 +114,7 @@ def class_weights(train: ClipSet, device: str) -> torch.Tensor:
     return torch.tensor(weight, dtype=torch.float32, device=device)
 
 
-def _optimizer(weights: Iterable[nn.Parameter], config: "TrainConfig") -> torch.optim.Optimizer:
+def _optimizer(weights: Iterable[nn.Parameter], config: TrainConfig) -> torch.optim.Optimizer:
     weights = [weight for weight in weights if weight.requires_grad]
     if not weights:
         raise ValueError("every parameter is frozen; nothing to train")

@@ -286,6 +286,8 @@ def _code() -> str:
     folder = Path(__file__).parent
     names = (
         "_clip_batches.py",
+        "_epochs.py",
+        "_train_config.py",
         "clips.py",
         "features.py",
         "focus.py",

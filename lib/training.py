@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,63 +14,14 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from lib import checkpoints, objectives, scores, transforms
-from lib.clips import Batch, Clip, ClipSet, collate
-from lib.focus import FocusLosses
+from lib import checkpoints, objectives, scores
+from lib._epochs import augmented, epoch_batches
+from lib._train_config import TrainConfig
+from lib.clips import Batch, ClipSet, collate
 from lib.models.layers import evaluation_mode
-from lib.objectives import PRECISIONS, autocast
+from lib.objectives import autocast
 
-OPTIMIZERS = ("sgd", "adamw")
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How to train on clips that `lib.transforms` has prepared: the chance that is added, the steps, the arithmetic."""
-
-    epochs: int = 60
-    batch_size: int = 32  # clips
-    optimizer: str = "sgd"  # with Nesterov momentum; or "adamw", which needs smaller rates and larger decay
-    learning_rate: float = 0.1  # peak, after warm-up
-    momentum: float = 0.9  # Nesterov, or the first of AdamW's two
-    weight_decay: float = 5e-4  # AdamW's is decoupled: per step, times the rate
-    warmup_epochs: int = 5  # linear from 0, then half a cosine to 0
-    label_smoothing: float = 0.1  # share of the target spread over all classes
-    class_balanced: bool = False  # weight the loss by inverse class frequency
-    clip_norm: float = math.inf  # longest step of a gradient, over all weights of a player
-    crop: float = 0.7  # random crop keeps at least this share of a clip's frames, stretched back; 1 = off
-    turn: float = 30.0  # degrees, random turn about the vertical within +-
-    tilt: float = 10.0  # degrees, random tilt within +-
-    stretch: float = 0.1  # random scale per axis within 1 +-
-    noise: float = 0.0  # metres, standard deviation of joint noise
-    mirror: bool = False  # swap left and right at random; only where no class depends on the side
-    precision: str = "float32"  # or "bfloat16": autocast, weights stay float32
-    focus: FocusLosses = field(default_factory=FocusLosses)  # STF's terms; none by default
-    smoothness: float = 0.0  # weight of label smoothness among what the classifier sees of a batch (losses.smoothness)
-    smoothness_neighbors: int = 8  # links per clip in that graph
-    device: str = "cpu"
-    seed: int = 0  # order, augmentation, dropout; initial weights have their own (models.build)
-
-    def __post_init__(self):
-        counts = {name: getattr(self, name) for name in ("epochs", "batch_size", "smoothness_neighbors")}
-        if wrong := {name: value for name, value in counts.items() if not isinstance(value, int) or value < 1}:
-            raise ValueError(f"TrainConfig: {wrong}, needed whole numbers of at least 1")
-        names = ("momentum", "weight_decay", "warmup_epochs", "turn", "tilt", "stretch", "noise", "smoothness")
-        if wrong := {name: v for name in names if not 0 <= (v := getattr(self, name)) < math.inf}:
-            raise ValueError(f"TrainConfig: {wrong}, needed finite numbers of at least 0")
-        if not 0 < self.learning_rate < math.inf or self.momentum >= 1:
-            raise ValueError(
-                f"TrainConfig: learning_rate={self.learning_rate}, needed positive; momentum={self.momentum}, below 1"
-            )
-        if not self.clip_norm > 0:
-            raise ValueError(f"TrainConfig: clip_norm={self.clip_norm}, needed positive")
-        if not 0 < self.crop <= 1:
-            raise ValueError(f"TrainConfig: crop={self.crop}, needed in (0, 1]")
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f"TrainConfig: label_smoothing={self.label_smoothing}, needed in [0, 1)")
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"TrainConfig: optimizer={self.optimizer!r}; choose one of {list(OPTIMIZERS)}")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"TrainConfig: precision={self.precision!r}; choose one of {sorted(PRECISIONS)}")
+__all__ = ["History", "TrainConfig", "calibrate_norms", "evaluate", "fit", "predict"]
 
 
 class History(NamedTuple):
@@ -141,7 +91,7 @@ def fit(
             started, sums, clips = time.perf_counter(), Counter(), Counter()
             torch.manual_seed(_seed(config, epoch))
             _train_mode(model)
-            for step, batch in enumerate(_epoch(train, config, epoch)):
+            for step, batch in enumerate(epoch_batches(train, config, epoch)):
                 rate = _learning_rate(config, epoch + step / steps)
                 for group in [group for one in optimizers for group in one.param_groups]:
                     group["lr"] = rate
@@ -207,7 +157,7 @@ def predict(model: nn.Module, clips: ClipSet, *, config: TrainConfig | None = No
     total = 0.0
     for index in range(passes):
         rng = np.random.default_rng([0, index])
-        changed = [_augment(clip, config, rng) for clip in clips]
+        changed = [augmented(clip, config, rng) for clip in clips]
         starts = range(0, len(changed), config.batch_size)
         batches = (collate(changed[start : start + config.batch_size]) for start in starts)
         total = total + _forward(model, batches, config).softmax(dim=1)
@@ -250,30 +200,6 @@ def calibrate_norms(model: nn.Module, clips: ClipSet, *, batch_size: int = 64) -
             for norm, momentum in zip(norms, before, strict=True):
                 norm.momentum = momentum
     return model
-
-
-def _epoch(train: ClipSet, config: TrainConfig, epoch: int) -> Iterator[Batch]:
-    rng = np.random.default_rng([config.seed, epoch])
-    order = rng.permutation(len(train))
-    chunk = 8 * config.batch_size  # clips of like length share a batch: less padding, still a new mix every epoch
-    parts = [order[start : start + chunk] for start in range(0, len(order), chunk)]
-    order = np.concatenate([part[np.argsort(train.lengths[part], kind="stable")] for part in parts])
-    starts = rng.permutation(np.arange(0, len(order), config.batch_size))
-    for start in starts:
-        clips = [_augment(train[i], config, rng) for i in order[start : start + config.batch_size]]
-        yield collate(clips).to(config.device)
-
-
-def _augment(clip: Clip, config: TrainConfig, rng: np.random.Generator) -> Clip:
-    if config.crop < 1:
-        clip = transforms.resample(transforms.random_crop(clip, rng, config.crop), clip.length)
-    if config.mirror and rng.random() < 0.5:
-        clip = transforms.mirror(clip)
-    if config.turn or config.tilt:
-        clip = transforms.random_view(clip, rng, config.turn, config.tilt)
-    if config.stretch:
-        clip = transforms.random_scale(clip, rng, config.stretch)
-    return transforms.random_noise(clip, rng, config.noise) if config.noise else clip
 
 
 def _learning_rate(config: TrainConfig, epoch: float) -> float:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lib import models, objectives, recipes, training, transforms
+from lib._epochs import epoch_batches
 from lib.clips import ClipSet
 from lib.training import TrainConfig
 
@@ -212,7 +213,7 @@ def test_balanced_loss_weighs_every_class_alike(clips):
 
 
 def test_an_epoch_visits_every_clip_once(clips):
-    seen = [label for batch in training._epoch(clips, SHORT, 0) for label in batch.labels.tolist()]
+    seen = [label for batch in epoch_batches(clips, SHORT, 0) for label in batch.labels.tolist()]
     assert sorted(seen) == sorted(clips.labels.tolist())
 
 
