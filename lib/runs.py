@@ -187,7 +187,8 @@ def studies() -> dict[str, pd.DataFrame]:
 
 def read_study(path: Path) -> pd.DataFrame:
     """Read one table of ``data/results/``."""
-    return pd.read_csv(path, dtype={"run": str, "commit": str})  # hashes may look like numbers
+    rows = pd.read_csv(path, dtype={"run": str, "commit": str})  # hashes may look like numbers
+    return rows.copy()  # in one piece: wide tables come in one block per column, of which pandas warns later
 
 
 def figures(notebook) -> Iterator[tuple[str, bytes]]:

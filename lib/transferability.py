@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from lib import dtw, features, geometry, graphs, smoothness
+from lib import features, geometry, smoothness
 from lib.clips import ClipSet
 
 LOG_RATIOS = (-20.0, 20.0)  # of alpha / beta to the mean squared singular value, natural logarithm
@@ -40,10 +40,10 @@ def by_layer(model: nn.Module, clips: ClipSet, *, num_neighbors: int = 5) -> pd.
     raw = [clip.x[: clip.length, clip.present].mean(axis=1).reshape(clip.length, -1) for clip in clips]
     sequences = {"clips": raw} | features.extract(model, clips)
     averaged = geometry.vectors({"clips": raw} | features.extract(model, clips, pool="joints"))
-    settings = {"window_size": 4, "stride": 4, "radius": 0.2, "normalize": "path"}
+    setting = geometry.Setting(num_neighbors=min(num_neighbors, len(clips) - 1))
     found = {}
-    for layer, matrix in dtw.by_layer(sequences, {"clips": 1} | model.layer_strides, **settings).items():
-        graph, vectors = graphs.nnk(matrix, min(num_neighbors, len(clips) - 1)), averaged[layer]
+    for layer, graph in geometry.neighbors(sequences, {"clips": 1} | model.layer_strides, setting).items():
+        vectors = averaged[layer]
         found[layer] = {
             "cross-class mass": smoothness.label_smoothness(graph, clips.labels).cross_class_mass,
             "linear probe": geometry.linear_probe(vectors, clips.labels).cross_validated,

@@ -12,6 +12,8 @@ from scipy.special import stdtrit
 
 from lib.smoothness import bootstrap_interval
 
+VERDICTS = ("holds", "does not hold", "not decided")
+
 
 def over_seeds(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """Mean and interval of ``value`` over the seeds of every combination of `by`: columns mean, low, high, seeds."""
@@ -60,6 +62,13 @@ def paired_gains(rows: pd.DataFrame, baseline: str, *, by: str = "step") -> pd.D
         }
     columns = ["mean", "low", "high", "seeds", "ahead"]
     return pd.DataFrame.from_dict(found, orient="index", columns=columns).rename_axis(by)
+
+
+def verdict(low: float, high: float) -> str:
+    """Is a value above 0? One of `VERDICTS`, by the ends of its interval; NaN decides nothing."""
+    if low > 0:
+        return VERDICTS[0]
+    return VERDICTS[1] if high < 0 else VERDICTS[2]
 
 
 def gaps_of_best(

@@ -17,14 +17,14 @@
 # learned nothing.
 #
 # **Before:** [](#nb-layer-geometry), [](#nb-gradcam) · **Time:** 50 s on two cores · **Full runs:**
-# `data/results/robustness.csv`, `data/results/robustness_layers.csv`
+# `data/results/robustness.csv`
 
 # %%
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from lib import corruptions, datasets, plots, recipes, robustness, runs, training, transforms, trust
+from lib import corruptions, damage, datasets, geometry, plots, recipes, robustness, runs, training, transforms, trust
 
 # %% tags=["parameters"]
 dataset: str = "synthetic"  # synthetic, nw_ucla, utd_mhad or msr_action3d
@@ -111,10 +111,10 @@ pd.Series({name: right[own].mean() for name, own in splits.items()}, name="accur
 # mind: a map that moved because the question had changed would say nothing.
 
 # %%
-config = robustness.GraphConfig(num_neighbors=num_neighbors)
+setting = geometry.Setting(num_neighbors=num_neighbors)
 clips, said = prepared.subset(compared), logits[compared].argmax(axis=1)
-clean = robustness.view(model, clips, said, config=config)
-bare = robustness.view(untrained, clips, said, config=config)
+clean = robustness.view(model, clips, said, setting=setting)
+bare = robustness.view(untrained, clips, said, setting=setting)
 
 # %% [markdown]
 # ## Spoiled clips, one corruption and level after the other
@@ -128,18 +128,18 @@ for condition in tqdm(corruptions.conditions(kinds, steps), desc="corruptions"):
     after = training.predict(model, spoiled, config=recipe.train)
     answered.append(condition._asdict() | robustness.answers(logits, after, test.labels, splits, seed=seed))
     part = spoiled.subset(compared)
-    view = robustness.view(model, part, said, config=config)
-    control = robustness.view(untrained, part, config=config)
+    view = robustness.view(model, part, said, setting=setting)
+    control = robustness.view(untrained, part, setting=setting)
     rows = robustness.by_layer(clean, view, clips, model.layer_strides, (bare._replace(maps={}), control))
     seen.append(rows.assign(**condition._asdict()))
 
 # %%
-rest = recipes.described(recipe)
-seen = pd.concat(seen, ignore_index=True).assign(chance_mass=robustness.chance_mass(clips.labels)).round(5)
+rest = recipes.described(recipe) | {"num_classes": len(train.class_names), "clips_train": len(train)}
+seen = pd.concat(seen, ignore_index=True).assign(chance_mass=damage.chance_mass(clips.labels)).round(5)
 seen["map_zero"] = seen.groupby("layer")["map_zero"].transform("max")  # measured once, on clean clips
-answered = pd.DataFrame(answered).assign(num_classes=len(train.class_names), clips_train=len(train), **rest).round(5)
-runs.save_table("robustness_layers", seen);
-runs.save_table("robustness", answered);
+answered = pd.DataFrame(answered).assign(chance_mass=seen["chance_mass"].iloc[0]).round(5)
+wide = answered.assign(**rest).merge(robustness.spread(seen, none))
+runs.save_table("robustness", wide);
 
 # %% [markdown]
 # ## Answers
@@ -148,7 +148,7 @@ runs.save_table("robustness", answered);
 # clip that is wrong before and after adds nothing.
 
 # %%
-answered.drop(columns=["unit", "num_classes", "clips_train", *rest]).round(3)
+answered.drop(columns=["unit", "chance_mass"]).round(3)
 
 # %% [markdown]
 # ## Neighbours
@@ -186,9 +186,9 @@ plots.layers_by_level(seen[seen["step"] > 0], value="map_agreement", zero="map_z
 #
 # ```
 # python -m lib sweep 09_robustness -p dataset nw_ucla -p epochs 15 -p width 0.25 -p num_frames 48 -p num_compared 100 \
-#     -p kinds joint_noise -p steps "1 2 3 4 5" --grid seed=0,1,2,3,4 --record robustness --record robustness_layers
+#     -p kinds joint_noise -p steps "1 2 3 4 5" --grid seed=0,1,2,3,4 --record robustness
 # python -m lib sweep 09_robustness -p dataset utd_mhad -p epochs 30 -p width 0.25 -p num_frames 32 -p num_compared 100 \
-#     -p kinds joint_noise -p steps "1 2 3 4 5" --grid seed=0,1,2,3,4 --record robustness --record robustness_layers
+#     -p kinds joint_noise -p steps "1 2 3 4 5" --grid seed=0,1,2,3,4 --record robustness
 # ```
 #
 # and the same with `-p kinds "joint_dropout frame_dropout limb_occlusion view_turn"`. These networks have half the
@@ -197,8 +197,7 @@ plots.layers_by_level(seen[seen["step"] > 0], value="map_agreement", zero="map_z
 # copies of training clips; all else on this page is measured on the latter.
 
 # %%
-stored = runs.studies()
-known, layers = stored["robustness"], stored["robustness_layers"]
+known = runs.studies()["robustness"]
 columns = {"utd_mhad test": ("utd_mhad", "test"), "nw_ucla test": ("nw_ucla", "test")}
 columns["nw_ucla test_clean"] = ("nw_ucla", "test_clean")
 found = {
@@ -217,7 +216,7 @@ told["accuracy"].unstack("clips")
 # cross-class mass that of neighbours drawn at random. 0 is unharmed; at 1 nothing is left.
 
 # %%
-harm = robustness.damages(known, layers)
+harm, layers = damage.of_runs(known), robustness.gather(known)
 last = layers.loc[layers["depth"].idxmax(), "layer"]
 ends = harm[harm["layer"].isna() | (harm["layer"] == last)]
 ends = trust.over_seeds(ends, ["dataset", "corruption", "level", "unit", "series"]).reset_index()
@@ -261,7 +260,7 @@ noise.groupby(["dataset", "layer", "level"])[["overlap", "untrained_overlap", "m
 # the interval contains 0.
 
 # %%
-asked = robustness.claims(harm, last).reset_index()
+asked = damage.claims(harm, last).reset_index()
 ends = zip(asked["mean"], asked["low"], asked["high"], strict=True)
 asked["measured"] = [f"{mean:+.2f} [{low:+.2f}, {high:+.2f}] " for mean, low, high in ends] + asked["verdict"]
 asked["level "] = [f"{level:g} m" for level in asked["level"]]

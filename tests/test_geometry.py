@@ -151,6 +151,16 @@ def test_metrics_are_those_of_their_oracles(rng, dtw):
         geometry.distances(sequences, STRIDES, Setting("cosine"))
 
 
+def test_neighbors_are_those_of_nnk_over_the_distances(rng):
+    sequences, _ = walks(rng, n=12)
+    setting = Setting(num_neighbors=4, sigma_scale=0.5)
+    for layer, graph in geometry.neighbors(sequences, STRIDES, setting).items():
+        matrix = geometry.distances(sequences, STRIDES, setting)[layer]
+        expected = graphs.nnk(matrix, 4, sigma=graphs.bandwidth(matrix, 4, scale=0.5))
+        np.testing.assert_array_equal(graph.indices, expected.indices)
+        np.testing.assert_array_equal(graph.weights, expected.weights)
+
+
 def test_overlap_is_that_of_sets(rng):
     first, second = (graphs.knn(cdist(x, x), k) for x, k in ((draw(9, 2), 3), (draw(9, 2, 1), 5)))
     second.weights[4] = 0

@@ -78,3 +78,9 @@ def test_no_rows_give_no_intervals_but_their_columns():
     none = trust.over_seeds(pd.DataFrame({"step": [], "seed": [], "value": []}), ["step"])
     assert list(none.columns) == ["mean", "low", "high", "seeds"]
     assert len(none) == 0
+
+
+def test_verdicts_follow_the_ends_of_the_interval():
+    ends = ((0.1, 0.2), (-0.2, -0.1), (-0.1, 0.1))
+    assert [trust.verdict(*one) for one in ends] == list(trust.VERDICTS)
+    assert trust.verdict(np.nan, np.nan) == "not decided"

@@ -7,7 +7,7 @@ another, and CKA. `sensitivity` varies window, stride, band, neighbours, kernel 
 from lib.geometry._layers import between_layers, by_layer, vectors
 from lib.geometry._measures import cka, information_imbalance, intrinsic_dimension
 from lib.geometry._probe import Probe, linear_probe
-from lib.geometry._settings import METRICS, Setting, distances, jaccard, sensitivity, variations
+from lib.geometry._settings import METRICS, Setting, distances, jaccard, neighbors, sensitivity, variations
 
 __all__ = [
     "METRICS",
@@ -21,6 +21,7 @@ __all__ = [
     "intrinsic_dimension",
     "jaccard",
     "linear_probe",
+    "neighbors",
     "sensitivity",
     "variations",
     "vectors",

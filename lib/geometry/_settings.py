@@ -23,7 +23,7 @@ class Setting(NamedTuple):
     stride: int = 4
     radius: float | None = 0.2  # share of a sequence's windows; None: no band
     num_neighbors: int = 10  # candidates of NNK
-    sigma_scale: float = 0.3333  # of the mean distance to the last candidate
+    sigma_scale: float = 1 / 3  # of the mean distance to the last candidate
 
 
 def variations(default: Setting) -> dict[str, Setting]:
@@ -69,6 +69,14 @@ def distances(
         flat = np.stack(rows).reshape(len(parts), -1).astype(np.float64)
         found[layer] = squareform(pdist(flat)) / np.sqrt(frames)
     return found
+
+
+def neighbors(
+    sequences: Mapping[str, Sequence[np.ndarray]], layer_strides: Mapping[str, int], setting: Setting
+) -> dict[str, graphs.NeighborGraph]:
+    """NNK graph over the clips at every layer, from `distances`."""
+    found = distances(sequences, layer_strides, setting)
+    return {layer: _graph(matrix, setting) for layer, matrix in found.items()}
 
 
 def jaccard(graph: graphs.NeighborGraph, other: graphs.NeighborGraph) -> Float[np.ndarray, " N"]:

@@ -1,0 +1,97 @@
+"""How much of what a network could do is lost, on one scale for any measure, and the questions put to that."""
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+
+from lib import robustness, scores, trust
+
+LIMIT = 0.1  # share of the way to chance up to which we call an effect limited
+CLAIMS = {
+    "smoothness suffers": "any",
+    "by less than a tenth": "limit",
+    "accuracy suffers more": "accuracy",
+    "untrained, smoothness suffers more": "untrained",
+    "in the first layer, smoothness suffers more": "first",
+}
+"""What is asked about a corruption; each is a damage, or a difference from one, that should lie above 0."""
+
+
+def chance_mass(labels: Int[np.ndarray, " N"]) -> float:
+    """Cross-class mass to expect of neighbours drawn at random: the share of pairs of clips that differ in class."""
+    count = np.bincount(labels)
+    return float(1 - (count * (count - 1)).sum() / (len(labels) * (len(labels) - 1)))
+
+
+def share_lost(clean: pd.Series | float, spoiled: pd.Series | float, chance: pd.Series | float) -> pd.Series | float:
+    """Share of the way from the clean value to chance: 0 unharmed, 1 nothing left; one scale for any measure.
+
+    Negative where the spoiled value is the better one.
+    """
+    return (spoiled - clean) / (chance - clean)
+
+
+def of_runs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Damage of every run to accuracy and to the smoothness of each layer, one long table.
+
+    Parameters
+    ----------
+    rows
+        One row per run and condition: ``dataset, seed, corruption, step, level, unit, num_classes``, the accuracy,
+        ``test_clean`` where a dataset has it, else ``test``, ``chance_mass``, and `robustness.spread`'s columns of
+        layers. A run's row of step 0 holds the clean clips; runs of other corruptions may repeat it.
+
+    Returns
+    -------
+    ``dataset, seed, corruption, step, level, unit, series, layer, value``; series are ``accuracy`` (layer is NaN),
+    ``smoothness`` and ``smoothness, untrained``.
+    """
+    ids = ["dataset", "seed", "corruption", "step", "level", "unit"]
+    answered = rows.assign(now=scores.honest(rows), chance=1 / rows["num_classes"], layer=np.nan)
+    seen = robustness.gather(rows)
+    parts = [_damage(answered, ["dataset", "seed"]).assign(series="accuracy")]
+    for series, column in (("smoothness", "cross_class_mass"), ("smoothness, untrained", "untrained_cross_class_mass")):
+        part = seen.assign(now=seen[column], chance=seen["chance_mass"])
+        parts.append(_damage(part, ["dataset", "seed", "layer"]).assign(series=series))
+    return pd.concat(parts, ignore_index=True)[[*ids, "series", "layer", "value"]]
+
+
+def _damage(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    clean = rows[rows["step"] == 0].drop_duplicates(by).set_index(by)["now"].rename("clean")  # one per sweep
+    rows = rows[rows["step"] > 0].join(clean, on=by)
+    return rows.assign(value=share_lost(rows["clean"], rows["now"], rows["chance"]))
+
+
+def claims(found: pd.DataFrame, layer: str) -> pd.DataFrame:
+    """Put the five `CLAIMS` about one layer to the runs; one row per dataset, corruption, level and claim.
+
+    Parameters
+    ----------
+    found
+        As from `of_runs`; its first layer is the one that stands first.
+
+    Returns
+    -------
+    Indexed by ``dataset, corruption, step, level, claim``: ``mean, low, high`` over seeds (95 %, Student's) of the
+    layer's damage, of what is left of `LIMIT` below it, or of the other damage less this one, in the same seed;
+    ``seeds``, and the ``verdict`` whether that is above 0.
+    """
+    keys = ["dataset", "corruption", "step", "level", "seed"]
+    part = found[found["layer"].isna() | (found["layer"] == layer)]
+    wide = part.pivot(index=keys, columns="series", values="value")
+    smooth = wide["smoothness"]
+    trained = found[found["series"] == "smoothness"]
+    first = trained[trained["layer"] == trained["layer"].iloc[0]].set_index(keys)["value"]
+    put = {
+        "any": smooth,
+        "limit": LIMIT - smooth,
+        "accuracy": wide["accuracy"] - smooth,
+        "untrained": wide["smoothness, untrained"] - smooth,
+        "first": first - smooth,
+    }
+    rows = pd.concat(
+        {claim: put[kind].rename("value").reset_index() for claim, kind in CLAIMS.items()}, names=["claim"]
+    )
+    table = trust.over_seeds(rows.reset_index("claim"), [*keys[:-1], "claim"])
+    verdicts = [trust.verdict(low, high) for low, high in zip(table["low"], table["high"], strict=True)]
+    return table.assign(verdict=verdicts)

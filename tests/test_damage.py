@@ -1,0 +1,79 @@
+"""How much is lost on the way to chance, and verdicts over seeds."""
+
+import numpy as np
+import oracles_corruptions as oracles
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+
+from lib import damage, graphs, robustness, smoothness
+
+
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=30))
+def test_chance_mass_matches_the_oracle(labels):
+    assert damage.chance_mass(np.array(labels)) == pytest.approx(oracles.chance_mass(labels), abs=1e-12)
+
+
+def test_chance_mass_is_that_of_permuted_labels(rng):
+    labels = rng.integers(3, size=40)
+    points = rng.normal(size=(40, 2))
+    graph = graphs.knn(cdist(points, points), 5)
+    permuted = smoothness.permutation_baseline(graph, labels, rng=rng, num_permutations=2000).total.cross_class_mass
+    assert permuted.mean() == pytest.approx(damage.chance_mass(labels), abs=4 * permuted.std() / np.sqrt(2000))
+
+
+@given(st.floats(0, 0.4), st.floats(0.5, 1), st.floats(0, 1))
+def test_damage_is_0_at_the_clean_value_and_1_at_chance(clean, chance, share):
+    assert damage.share_lost(clean, clean + share * (chance - clean), chance) == pytest.approx(share, abs=1e-9)
+    assert damage.share_lost(1 - clean, 1 - chance, 1 - chance) == pytest.approx(1)  # accuracy falls towards chance
+
+
+def runs_of(clean_accuracy, accuracy, clean_mass, mass, untrained, seeds=(0, 1, 2)):
+    """Rows of runs in which noise changes accuracy and mass alike in all seeds, but for a little."""
+    steps = ({"corruption": "none", "step": 0, "level": 0.0}, {"corruption": "joint_noise", "step": 2, "level": 0.02})
+    rows = []
+    for seed in seeds:
+        for step, right, share, bare in zip(
+            steps, (clean_accuracy, accuracy), (clean_mass, mass), (0.5, untrained), strict=True
+        ):
+            row = {"dataset": "utd_mhad", "unit": "m", "num_classes": 10, "chance_mass": 0.9, "seed": seed} | step
+            row["test"] = right + 0.001 * seed
+            for layer, value in {"0": share + 0.1 * (step["step"] > 0), "9": share + 0.001 * seed}.items():
+                row |= {f"{measure} layers.{layer}": np.nan for measure in robustness.MEASURES}
+                row[f"cross_class_mass layers.{layer}"] = value
+                row[f"untrained_cross_class_mass layers.{layer}"] = bare
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def test_damages_are_shares_of_the_way_to_chance_in_each_run():
+    found = damage.of_runs(runs_of(0.9, 0.5, 0.1, 0.3, 0.6, seeds=[0]))
+    early, late = found["layer"] == "layers.0", found["layer"] != "layers.0"
+    assert found[early].set_index("series")["value"].round(9)["smoothness"] == 0.375
+    assert found[late].set_index("series")["value"].round(9).to_dict() == {
+        "accuracy": 0.5,
+        "smoothness": 0.25,
+        "smoothness, untrained": 0.25,
+    }
+    assert set(found["step"]) == {2}
+
+
+def test_the_honest_test_set_counts_where_there_are_two():
+    rows = runs_of(0.9, 0.5, 0.1, 0.3, 0.6, seeds=[0])
+    found = damage.of_runs(rows.assign(test_clean=[0.6, 0.1]))
+    assert found.loc[found["series"] == "accuracy", "value"].item() == pytest.approx(1)
+
+
+def test_claims_are_decided_by_seeds():
+    found = damage.of_runs(runs_of(0.9, 0.5, 0.1, 0.3, 0.5))
+    table = damage.claims(found, "layers.9").droplevel(["dataset", "corruption", "step", "level"])
+    assert table["verdict"].to_dict() == dict(
+        zip(damage.CLAIMS, ["holds", "does not hold", "holds", "does not hold", "holds"], strict=True)
+    )
+    assert table["seeds"].tolist() == [3] * 5
+    mild = damage.claims(damage.of_runs(runs_of(0.9, 0.9, 0.1, 0.11, 0.6)), "layers.9")
+    assert mild["verdict"].tolist() == ["holds", "holds", "does not hold", "holds", "holds"]
+    alone = damage.claims(damage.of_runs(runs_of(0.9, 0.5, 0.1, 0.3, 0.5, seeds=[0])), "layers.9")
+    assert set(alone["verdict"]) == {"not decided"}
