@@ -3,14 +3,14 @@ from functools import partial
 
 import numpy as np
 import pytest
+from clip_cases import KINECT, clips
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import skeletons, transforms
+from lib import transforms
 from lib.clips import Clip
 from lib.skeletons import Skeleton
 
-KINECT = skeletons.get("kinect20")
 EVERY = {
     "center": transforms.center,
     "align": transforms.align,
@@ -28,17 +28,6 @@ EVERY = {
     "crop": lambda clip: transforms.random_crop(clip, np.random.default_rng(0), 0.5),
     "stretch": lambda clip: transforms.random_scale(clip, np.random.default_rng(0), 0.2),
 }
-
-
-@st.composite
-def clips(draw, max_frames=20):
-    """A clip of one to three persons, the first of which may be absent, padded by up to three frames."""
-    length, persons, tail = draw(st.integers(1, max_frames)), draw(st.integers(1, 3)), draw(st.integers(0, 3))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    present = np.array([persons == 1 or draw(st.booleans()), *[True] * (persons - 1)])
-    x = rng.normal(size=(length + tail, persons, 20, 3)).astype(np.float32) * present[:, None, None]
-    x[length:] = 0
-    return Clip(x, length, present, KINECT, 30.0, 0, "clip", truth=rng.random(x.shape[:3]) < 0.3)
 
 
 @pytest.mark.parametrize("name", EVERY)
