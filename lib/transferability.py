@@ -124,6 +124,26 @@ def agreement(rows: pd.DataFrame, predictors: Mapping[str, int]) -> pd.DataFrame
     return pd.DataFrame.from_dict(found, orient="index").rename_axis("predictor")
 
 
+def judged(rows: pd.DataFrame) -> pd.DataFrame:
+    """Put `SCORES`, and two rules that look at nothing, to every transfer of a study.
+
+    Parameters
+    ----------
+    rows
+        ``source, dataset, seed, num_tuned, accuracy`` and the columns of `SCORES`; networks that were trained before.
+
+    Returns
+    -------
+    A row per source, dataset, seed and predictor: `agreement`'s ``correlation`` and ``regret``. The rules are called
+    ``tune everything`` and ``tune the classifier``.
+    """
+    rows = rows.assign(**{"tune everything": rows["num_tuned"], "tune the classifier": -rows["num_tuned"]})
+    predictors = SCORES | {"tune everything": 1, "tune the classifier": 1}
+    keys = ["source", "dataset", "seed"]
+    found = {key: agreement(part, predictors) for key, part in rows.groupby(keys)}
+    return pd.concat(found, names=keys).reset_index()
+
+
 def _checked(features, labels):
     features, labels = np.asarray(features, dtype=np.float64), np.asarray(labels)
     if features.ndim != 2 or labels.shape != features.shape[:1] or len(labels) < 2:

@@ -88,3 +88,25 @@ def test_unusable_features_are_refused(features, labels, message):
     for score in (transferability.logme, transferability.nearest_neighbor):
         with pytest.raises(ValueError, match=message):
             score(features, labels)
+
+
+def test_every_transfer_is_judged_beside_rules_that_look_at_nothing():
+    rows = [
+        {"source": source, "dataset": "b", "seed": seed, "num_tuned": depth, "accuracy": 0.5 + 0.1 * depth}
+        | {"cross-class mass": depth, "linear probe": depth, "LogME": depth, "nearest neighbour": -depth}
+        for source in ("a", "c")
+        for seed in (0, 1)
+        for depth in (0, 1, 2)
+    ]
+    found = transferability.judged(pd.DataFrame(rows))
+    assert len(found) == 2 * 2 * 6
+    one = found[(found["source"] == "c") & (found["seed"] == 1)].set_index("predictor")
+    assert one["correlation"].round(9).to_dict() == {
+        "cross-class mass": -1,
+        "linear probe": 1,
+        "LogME": 1,
+        "nearest neighbour": -1,
+        "tune everything": 1,
+        "tune the classifier": -1,
+    }
+    assert one["regret"].round(9).tolist() == [0.2, 0, 0, 0.2, 0, 0.2]
