@@ -1,9 +1,13 @@
 """A trained network as the start of another: weights taken over, shallow layers kept as they are."""
 
+import copy
 from collections.abc import Sequence
 
 import torch
 from torch import nn
+
+from lib import training
+from lib.clips import ClipSet
 
 CLASSIFIER = "classifier."
 
@@ -43,6 +47,17 @@ def start(model: nn.Module, source: nn.Module, num_tuned: int) -> nn.Module:
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(num_tuned == len(names) or name.startswith(tuned))
     return model
+
+
+def with_norms(model: nn.Module, norms: str, clips: ClipSet) -> nn.Module:
+    """Return `model` with the statistics that its frozen normalisations are to have.
+
+    ``norms="source"`` keeps those it was trained with, ``"target"`` gives a copy those of `clips`, prepared
+    (`training.calibrate_norms`). Layers that are tuned measure their own in any case.
+    """
+    if norms not in ("source", "target"):
+        raise ValueError(f"norms={norms!r}; choose 'source' or 'target'")
+    return model if norms == "source" else training.calibrate_norms(copy.deepcopy(model), clips)
 
 
 def parse_depths(text: str, num_layers: int) -> list[int]:

@@ -35,7 +35,8 @@ def by_layer(model: nn.Module, clips: ClipSet, *, num_neighbors: int = 5) -> pd.
     -------
     A row per layer and the columns of `SCORES`: cross-class mass of the dataset graph over distances by window-based
     DTW between whole sequences (windows of four input frames, every four, a band of a fifth, divided by the path's
-    length, as on the page on layer geometry); the others on features averaged over frames and joints.
+    length, as on the page on layer geometry); the others on features averaged over frames and joints, of the clips over
+    frames alone: the mean place of all joints says nothing about a movement.
     """
     raw = [clip.x[: clip.length, clip.present].mean(axis=1).reshape(clip.length, -1) for clip in clips]
     sequences = {"clips": raw} | features.extract(model, clips)
@@ -109,7 +110,7 @@ def agreement(rows: pd.DataFrame, predictors: Mapping[str, int]) -> pd.DataFrame
     Returns
     -------
     A row per predictor: ``correlation`` (Spearman's, between predictor and accuracy; NaN where either is constant) and
-    ``regret`` (accuracy of the best depth less that of the predictor's first choice, ties to the earliest row).
+    ``regret`` (accuracy of the best depth less that of the predictor's first choice; tied depths count alike).
     """
     rows = rows.dropna(subset=["accuracy", *predictors])
     if len(rows) < 2:
@@ -119,7 +120,7 @@ def agreement(rows: pd.DataFrame, predictors: Mapping[str, int]) -> pd.DataFrame
         values = sign * rows[name].to_numpy(dtype=float)
         constant = np.ptp(values) == 0 or np.ptp(rows["accuracy"]) == 0
         correlation = np.nan if constant else spearmanr(values, rows["accuracy"]).statistic
-        chosen = rows["accuracy"].iloc[int(values.argmax())]
+        chosen = rows["accuracy"][values == values.max()].mean()
         found[name] = {"correlation": correlation, "regret": rows["accuracy"].max() - chosen}
     return pd.DataFrame.from_dict(found, orient="index").rename_axis("predictor")
 

@@ -33,6 +33,7 @@ seed: int = 0  # halves, labelled clips, initial weights, order, augmentation
 network: str = "stgcn"  # or msg3d, stf
 per_class: int = 5  # labelled clips of each target class
 depths: str = "0 2 6 10"  # numbers of last layers that are tuned beside the classifier
+norms: str = "source"  # statistics of frozen normalisations: the source's, or those of the "target"'s labelled clips
 num_clips: int = 400  # synthetic training clips; real datasets are used whole
 num_neighbors: int = 5  # candidates of each clip in the dataset graph
 epochs: int | None = None  # passes over all training clips; None: the dataset's recipe, as for all below
@@ -87,6 +88,7 @@ pd.DataFrame({n: {"clips": len(p), "classes": len(p.class_names)} for n, p in pa
 
 # %%
 trained, history = recipes.focus_step(origin, network).fit(old, seed)
+trained = transfer.with_norms(trained, norms, labelled)
 print(f"accuracy on the old clips in the last epoch: {history.epochs['accuracy'].iloc[-1]:.1%}")
 
 # %% [markdown]
@@ -94,7 +96,7 @@ print(f"accuracy on the old clips in the last epoch: {history.epochs['accuracy']
 #
 # Nothing is tuned yet. The labelled clips go through the network, and every layer, the clips themselves included, is
 # scored in four ways: by the label smoothness of its dataset graph ([](#nb-layer-geometry)), and by a linear probe, LogME
-# and the nearest neighbour on features averaged over frames and joints.
+# and the nearest neighbour on features averaged over frames and joints (of the clips themselves over frames alone).
 
 # %%
 found = transferability.by_layer(trained, labelled, num_neighbors=num_neighbors)
@@ -103,7 +105,7 @@ found.round(3)
 # %% [markdown]
 # ## Tuning more and more layers
 #
-# The last layers learn, the others keep weights and statistics. A classifier for the new classes learns always. Beside
+# The last layers learn, the others keep weights and, unless `norms` says otherwise, statistics. A classifier for the new classes learns always. Beside
 # the network that knows the old classes stands a fresh one with the same layers frozen at random weights, its
 # normalisations set to the labelled clips; with all layers tuned it is training from scratch. Epochs grow with the root
 # of what is missing, as on [](#nb-scarce-data).

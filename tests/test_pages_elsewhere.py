@@ -26,7 +26,7 @@ SMALL = {
     ),
     "08_transfer": (
         "msr_action3d",
-        {"epochs": 1, "width": 0.0625, "num_clips": 60, "depths": "0 10", "per_class": 2, "num_neighbors": 3},
+        {"epochs": 1, "width": 0.0625, "num_clips": 60, "depths": "0 10", "per_class": 2, "norms": "target"},
     ),
     "09_robustness": (
         "nw_ucla",

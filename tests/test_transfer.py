@@ -129,3 +129,16 @@ def test_a_layout_maps_to_itself(name):
 def test_missing_joints_are_named():
     with pytest.raises(ValueError, match=r"'kinect20' has no joints \['neck', .*'left_hand_tip'"):
         skeletons.joint_map(skeletons.get("kinect20"), skeletons.get("ntu25"))
+
+
+def test_norms_are_the_sources_or_the_targets(clips):
+    source = network()
+    assert transfer.with_norms(source, "source", clips) is source
+    before = {key: value.clone() for key, value in source.state_dict().items()}
+    adapted = transfer.with_norms(source, "target", clips)
+    assert not changed(before, source)
+    moved = changed(before, adapted)
+    assert {"input_norm.running_mean", "layers.9.tcn.norm.running_var"} & moved
+    assert all("running_" in key or "num_batches" in key for key in moved)
+    with pytest.raises(ValueError, match="norms='both'; choose 'source' or 'target'"):
+        transfer.with_norms(source, "both", clips)

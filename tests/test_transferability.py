@@ -73,6 +73,7 @@ def test_agreement_orders_depths_and_prices_the_choice():
     assert found.loc["luck", "regret"] == pytest.approx(0.4)
     flat = transferability.agreement(rows.assign(luck=1.0), {"luck": 1})
     assert np.isnan(flat.loc["luck", "correlation"])
+    assert flat.loc["luck", "regret"] == pytest.approx(0.2)  # 0.9 less the mean of all three
     with pytest.raises(ValueError, match="1 depths with all of"):
         transferability.agreement(rows.iloc[2:], {"luck": 1})
 
