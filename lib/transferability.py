@@ -136,12 +136,14 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     A row per source, dataset, seed and predictor: `agreement`'s ``correlation`` and ``regret``. The rules are called
-    ``tune everything`` and ``tune the classifier``.
+    ``tune everything`` and ``tune the classifier``. Transfers of a single depth have nothing to order and are left out.
     """
     rows = rows.assign(**{"tune everything": rows["num_tuned"], "tune the classifier": -rows["num_tuned"]})
     predictors = SCORES | {"tune everything": 1, "tune the classifier": 1}
     keys = ["source", "dataset", "seed"]
-    found = {key: agreement(part, predictors) for key, part in rows.groupby(keys)}
+    found = {key: agreement(part, predictors) for key, part in rows.groupby(keys) if len(part) > 1}
+    if not found:
+        return pd.DataFrame(columns=[*keys, "predictor", "correlation", "regret"])
     return pd.concat(found, names=keys).reset_index()
 
 

@@ -111,3 +111,12 @@ def test_every_transfer_is_judged_beside_rules_that_look_at_nothing():
         "tune the classifier": -1,
     }
     assert one["regret"].round(9).tolist() == [0.2, 0, 0, 0.2, 0, 0.2]
+
+
+def test_a_transfer_of_one_depth_has_nothing_to_order():
+    row = {"source": "a", "dataset": "b", "seed": 0, "num_tuned": 0, "accuracy": 0.5} | dict.fromkeys(
+        transferability.SCORES, 0.5
+    )
+    found = transferability.judged(pd.DataFrame([row]))
+    assert list(found.columns) == ["source", "dataset", "seed", "predictor", "correlation", "regret"]
+    assert len(found) == 0
