@@ -68,10 +68,13 @@ def by_share(rows: pd.DataFrame, names: Sequence[str], *, by: str = "step", ax: 
 
 
 @styled
-def by_depth(rows: pd.DataFrame, names: Sequence[str], *, by: str = "start", ax: Axes | None = None) -> Axes:
+def by_depth(
+    rows: pd.DataFrame, names: Sequence[str] | Mapping[str, str], *, by: str = "start", ax: Axes | None = None
+) -> Axes:
     """Draw accuracy against the number of tuned layers, a line for each of `names` with its interval over seeds.
 
-    `rows` has columns ``num_tuned``, `by`, ``mean``, ``low`` and ``high`` (NaN with a single seed).
+    `rows` has columns ``num_tuned``, `by`, ``mean``, ``low`` and ``high`` (NaN with a single seed). A mapping of names
+    to colours gives a name the same colour in several panels.
     """
     need_columns(rows, ["num_tuned"], "rows")
     ax = _lines(rows, names, "num_tuned", by, new_axes(ax, (5.2, 3.4)))
@@ -84,7 +87,8 @@ def _lines(rows, names, along, by, ax):
     need_columns(rows, [by, "mean", "low", "high"], "rows")
     if unknown := [name for name in names if name not in set(rows[by])]:
         raise ValueError(f"names {unknown} have no rows; choose from {sorted(set(rows[by]))}")
-    for name, color in zip(names, cycle(LINE_COLORS), strict=False):
+    colors = names.values() if isinstance(names, Mapping) else cycle(LINE_COLORS)
+    for name, color in zip(names, colors, strict=False):
         part = rows[rows[by] == name].sort_values(along)
         low, high = part["low"].astype(float), part["high"].astype(float)
         ax.fill_between(part[along], low, high, color=color, alpha=0.18, lw=0)
