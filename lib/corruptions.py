@@ -116,6 +116,8 @@ def corrupt(clips: ClipSet, name: str, level: float, *, seed: int = 0) -> ClipSe
     """
     if name not in CORRUPTIONS:
         raise ValueError(f"no corruption {name!r}; choose one of {list(CORRUPTIONS)}")
+    if not np.isfinite(level):
+        raise ValueError(f"{name}: level={level}; needed a finite number, in {CORRUPTIONS[name].unit}")
     return clips.map(partial(_spoil, name=name, level=level, seed=seed))
 
 

@@ -19,6 +19,8 @@ CLAIMS = {
 
 def chance_mass(labels: Int[np.ndarray, " N"]) -> float:
     """Cross-class mass to expect of neighbours drawn at random: the share of pairs of clips that differ in class."""
+    if len(labels) < 2:
+        raise ValueError(f"{len(labels)} clips; needed at least 2 to draw neighbours from")
     count = np.bincount(labels)
     return float(1 - (count * (count - 1)).sum() / (len(labels) * (len(labels) - 1)))
 
@@ -43,8 +45,14 @@ def of_runs(rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    ``dataset, seed, corruption, step, level, unit, series, layer, value``; series are ``accuracy`` (layer is NaN),
-    ``smoothness`` and ``smoothness, untrained``.
+    ``dataset, seed, corruption, step, level, unit, series, layer, value, change``; series are ``accuracy`` (layer is
+    NaN), ``smoothness`` and ``smoothness, untrained``. ``value`` is the damage, ``change`` the plain difference of
+    accuracy or cross-class mass to the clean one.
+
+    Raises
+    ------
+    ValueError
+        Rows of one run and condition differ, as those of runs with different settings do.
     """
     ids = ["dataset", "seed", "corruption", "step", "level", "unit"]
     answered = rows.assign(now=scores.honest(rows), chance=1 / rows["num_classes"], layer=np.nan)
@@ -53,13 +61,19 @@ def of_runs(rows: pd.DataFrame) -> pd.DataFrame:
     for series, column in (("smoothness", "cross_class_mass"), ("smoothness, untrained", "untrained_cross_class_mass")):
         part = seen.assign(now=seen[column], chance=seen["chance_mass"])
         parts.append(_damage(part, ["dataset", "seed", "layer"]).assign(series=series))
-    return pd.concat(parts, ignore_index=True)[[*ids, "series", "layer", "value"]]
+    return pd.concat(parts, ignore_index=True)[[*ids, "series", "layer", "value", "change"]]
 
 
 def _damage(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    clean = rows[rows["step"] == 0].drop_duplicates(by).set_index(by)["now"].rename("clean")  # one per sweep
+    condition = [*by, "corruption", "step"]
+    rows = rows.drop_duplicates([*condition, "now"])  # clean clips come once per sweep
+    if (twice := rows.duplicated(condition)).any():
+        found = rows.loc[twice, condition].iloc[0].to_dict()
+        raise ValueError(f"rows: several that differ for {found}; needed one per run and condition")
+    clean = rows[rows["step"] == 0].set_index(by)["now"].rename("clean")
     rows = rows[rows["step"] > 0].join(clean, on=by)
-    return rows.assign(value=share_lost(rows["clean"], rows["now"], rows["chance"]))
+    value = share_lost(rows["clean"], rows["now"], rows["chance"])
+    return rows.assign(value=value, change=rows["now"] - rows["clean"])
 
 
 def claims(found: pd.DataFrame, layer: str) -> pd.DataFrame:
@@ -68,7 +82,8 @@ def claims(found: pd.DataFrame, layer: str) -> pd.DataFrame:
     Parameters
     ----------
     found
-        As from `of_runs`; its first layer is the one that stands first.
+        As from `of_runs`; its first layer is the one that stands first. With ``change`` as ``value``, the last two
+        claims are about the plain rise of cross-class mass.
 
     Returns
     -------
@@ -77,6 +92,9 @@ def claims(found: pd.DataFrame, layer: str) -> pd.DataFrame:
     ``seeds``, and the ``verdict`` whether that is above 0.
     """
     keys = ["dataset", "corruption", "step", "level", "seed"]
+    known = found["layer"].dropna().unique()
+    if layer not in known:
+        raise ValueError(f"no layer {layer!r}; there are {list(known)}")
     part = found[found["layer"].isna() | (found["layer"] == layer)]
     wide = part.pivot(index=keys, columns="series", values="value")
     smooth = wide["smoothness"]

@@ -185,7 +185,7 @@ def calibrate_norms(model: nn.Module, clips: ClipSet, *, batch_size: int = 64) -
     varies between classes.
     """
     order = np.random.default_rng(0).permutation(len(clips))
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     before = [norm.momentum for norm in norms]
     device = next(model.parameters()).device
     with torch.no_grad(), evaluation_mode(model):

@@ -45,7 +45,8 @@ protocol: str | None = None  # how splits are made; "selection" keeps to trainin
 # ## Clips and recipe
 #
 # The splits are the official ones. NW-UCLA has a second test set: 95 of its 464 test clips are copies of training
-# clips, and `test_clean` leaves these out. The recipe says how clips are prepared: centred, stretched to one length,
+# clips, and `test_clean` leaves these out. With them go two of the ten classes, *pick up with two hands* and *drop
+# trash*, of which no other test clips exist. The recipe says how clips are prepared: centred, stretched to one length,
 # and on the synthetic set turned about the vertical until the body faces the camera (`transforms.align`).
 
 # %% tags=["nbval-check-output"]

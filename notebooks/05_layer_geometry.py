@@ -199,7 +199,7 @@ if runs.is_live():
 # ## On real skeletons: NW-UCLA
 #
 # The rows below come from three trainings on NW-UCLA, measured on its 369 clean test clips (a camera that was not
-# trained on), made by
+# trained on; eight of the ten classes, because all test clips of two are copies of training clips), made by
 #
 # ```
 # python -m lib sweep 05_layer_geometry -p dataset nw_ucla -p num_compared 369 --grid seed=0,1,2 --record geometry
@@ -235,9 +235,10 @@ real_mass.groupby("layer").agg(
 # ## Does it hang on the settings?
 #
 # The paper's window is not known, nor is much else. We change one setting at a time and ask two things. Does a clip
-# keep its neighbours (Jaccard: those in both graphs, of those in either)? Does the curve keep its shape (Spearman's
-# correlation, over layers, of the cross-class mass with that under the page's settings)? The untrained network, with
-# unchanged settings, shows what a difference looks like that is one. Which setting do you expect to matter most?
+# keep its neighbours (Jaccard index: those in both graphs, of those in either; of equally many neighbours an index of
+# 0.75 keeps six in seven, and one of 0.5 two in three)? Does the curve keep its shape (Spearman's correlation, over
+# layers, of the cross-class mass with that under the page's settings)? The untrained network, with unchanged settings,
+# shows what a difference looks like that is one. Which setting do you expect to matter most?
 
 # %%
 default = geometry.Setting("windowed", window_size, stride, radius, num_neighbors, sigma_scale)
@@ -274,7 +275,7 @@ kept.columns = [column.removeprefix("jaccard_layers.") for column in kept]
 
 # %%
 #| label: fig-settings-nw-ucla
-#| caption: "Neighbours kept by layer, and rank correlation of the curve over layers, when one setting changes; 160 of NW-UCLA's clean test clips, mean of five trainings, lines are 95 % intervals over them."
+#| caption: "Jaccard index of neighbours by layer, and rank correlation of the curve over layers, when one setting changes; 160 of NW-UCLA's clean test clips, mean of five trainings, lines are 95 % intervals over them."
 plots.sensitivity(kept.loc["nw_ucla"], curves.loc["nw_ucla"]);
 
 # %%
@@ -284,12 +285,13 @@ plots.sensitivity(kept.loc["utd_mhad"], curves.loc["utd_mhad"]);
 
 # %% [markdown]
 # The band hardly matters unless it is very narrow, and windows of fewer frames change nothing in the last three layers,
-# where one frame spans four of the input anyway. Windows of 16 frames, a stride of 8, another number of candidates,
-# kernel width or metric exchange a quarter of a clip's neighbours, or even more than half of them (5 candidates of 10
-# can share no more than half). Still the layers keep their order: on UTD-MHAD almost as it was whatever is changed, on
-# NW-UCLA more loosely, because there the curve is flat up to `layers.6`, and least surely with mean frames. The untrained
-# network's curve runs the other way on both. So the shape of the curve may be trusted where it is not flat; who is whose
-# neighbour may not.
+# where one frame spans four of the input anyway. Windows of 16 frames and other strides exchange up to one neighbour in
+# six, distances of stretched clips from a seventh to a little over a fifth, and those of mean frames a third. A wider
+# kernel or another number of candidates mostly drops neighbours or adds some: the index can be at most the ratio of the
+# numbers kept, and it is nearly that. (Of 5 candidates NNK keeps 4 to 5, of 10 it keeps 6 to 9.) Still the layers keep
+# their order: on UTD-MHAD almost as it was whatever is changed, on NW-UCLA more loosely, because there the curve is flat
+# up to `layers.6`, and least surely with mean frames. The untrained network's curve runs the other way on both. So the
+# shape of the curve may be trusted where it is not flat; who is whose neighbour less so.
 #
 # ## What else is asked of layers
 #

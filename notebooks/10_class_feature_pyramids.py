@@ -205,7 +205,8 @@ plots.ablation(trust.over_seeds(gone, ["level", "share", "method"]).reset_index(
 # ```
 #
 # Accuracy on clips without copies of training clips, by seed; then the lead over random kernels when a tenth of the
-# kernels is silenced, forty clips of all classes, with its interval over seeds.
+# kernels is silenced, forty clips of eight of the ten classes (all test clips of the other two are copies), with its
+# interval over seeds.
 
 # %%
 full = recipes.unchanged(runs.studies()["pyramid_ablation"], recipes.VIDEO_RECIPES)

@@ -181,6 +181,10 @@ def _clip(skeleton=KINECT, channels=3):
         (lambda: corruptions.conditions("joint_noise", "0 1"), "levels='0 1'; needed numbers from 1"),
         (lambda: corruptions.conditions("joint_noise", ""), "levels=''"),
         (lambda: corruptions.corrupt(datasets.load("synthetic", limit=1), "fog", 1.0), "no corruption 'fog'; choose"),
+        *(
+            (lambda n=name, v=value: corruptions.corrupt(datasets.load("synthetic", limit=1), n, v), f"{name}: level=")
+            for name, value in (("view_turn", float("nan")), ("joint_noise", float("inf")))
+        ),
     ],
 )
 def test_errors_say_what_was_found_and_needed(call, message):

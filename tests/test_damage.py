@@ -66,6 +66,33 @@ def test_the_honest_test_set_counts_where_there_are_two():
     assert found.loc[found["series"] == "accuracy", "value"].item() == pytest.approx(1)
 
 
+def test_the_plain_change_stands_beside_the_damage():
+    found = damage.of_runs(runs_of(0.9, 0.5, 0.1, 0.3, 0.6, seeds=[0]))
+    late = found[found["layer"] != "layers.0"].set_index("series")["change"].round(9)
+    assert late.to_dict() == {"accuracy": -0.4, "smoothness": 0.2, "smoothness, untrained": 0.1}
+    plain = damage.claims(found.assign(value=found["change"]), "layers.9").reset_index().set_index("claim")["mean"]
+    assert plain["untrained, smoothness suffers more"] == pytest.approx(0.1 - 0.2)
+    assert plain["in the first layer, smoothness suffers more"] == pytest.approx(0.3 - 0.2)
+
+
+@pytest.mark.parametrize("step", [0, 2])
+def test_rows_of_other_settings_are_refused_and_repeated_clean_rows_are_not(step):
+    rows = runs_of(0.9, 0.5, 0.1, 0.3, 0.6, seeds=[0])
+    clean = rows[rows["step"] == 0]
+    again = pd.concat([rows, clean], ignore_index=True)
+    pd.testing.assert_frame_equal(damage.of_runs(again), damage.of_runs(rows))
+    other = rows[rows["step"] == step].assign(test=0.4)
+    with pytest.raises(ValueError, match=f"several that differ for .*'step': {step}.*; needed one per run and condit"):
+        damage.of_runs(pd.concat([rows, other], ignore_index=True))
+
+
+def test_errors_say_what_was_found_and_needed():
+    with pytest.raises(ValueError, match=r"no layer 'layers\.99'; there are \['layers\.0', 'layers\.9'\]"):
+        damage.claims(damage.of_runs(runs_of(0.9, 0.5, 0.1, 0.3, 0.6)), "layers.99")
+    with pytest.raises(ValueError, match="1 clips; needed at least 2"):
+        damage.chance_mass(np.array([3]))
+
+
 def test_claims_are_decided_by_seeds():
     found = damage.of_runs(runs_of(0.9, 0.5, 0.1, 0.3, 0.5))
     table = damage.claims(found, "layers.9").droplevel(["dataset", "corruption", "step", "level"])

@@ -116,6 +116,20 @@ def test_whole_subjects_are_held_out():
         geometry.linear_probe(x, labels, groups=np.zeros(60, int))
 
 
+@pytest.mark.parametrize("order", [np.arange(50), np.arange(50).reshape(10, 5).T.ravel()], ids=["sorted", "in turn"])
+def test_every_fold_holds_every_class_whatever_the_order_of_clips(order):
+    labels = np.repeat(np.arange(10), 5)
+    x = draw(50, 10) * 0.01 + np.eye(10)[labels]
+    assert geometry.linear_probe(x[order], labels[order]).cross_validated == 1.0
+    assert geometry.linear_probe(x[order], labels[order], num_folds=99).cross_validated == 1.0  # five clips of each
+
+
+def test_a_class_of_one_clip_cannot_be_held_out():
+    labels = np.array([0, 0, 0, 1, 1, 7])
+    with pytest.raises(ValueError, match="3 classes, 1 clips of class 7; needed at least 2"):
+        geometry.linear_probe(draw(6, 3), labels)
+
+
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
@@ -187,6 +201,8 @@ def test_variations_differ_from_the_default_in_one_respect():
     assert changed[:-1] == [1] * (len(found) - 1)
     assert list(found)[-1] == "plain DTW"
     assert len(set(found.values())) == len(found)
+    assert "plain DTW" not in geometry.variations(Setting(window_size=1, stride=1))
+    assert "plain DTW" not in geometry.variations(Setting(window_size=1))  # its stride 1
 
 
 def test_sensitivity_compares_with_the_default(rng):

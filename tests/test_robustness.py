@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 from lib import corruptions, datasets, models, robustness, smoothness, training
 from lib.geometry import Setting
@@ -58,6 +59,39 @@ def test_a_spoiled_view_differs_and_smoothness_is_that_of_its_own_graph(network)
     assert rows["interpolation_error"].item() == smooth.interpolation_error
     assert 0 < rows["overlap"].item() < 1
     assert rows["map_agreement"].item() < 1
+
+
+def test_every_column_is_that_of_its_own_views(network):
+    _, model, other = network
+    clips = datasets.load("synthetic", limit=40, split="test")  # two of each class, of many lengths
+    spoiled = corruptions.corrupt(clips, "joint_noise", 0.1)
+    layers, setting = ["layers.0", "layers.4", "layers.9"], Setting(num_neighbors=5)
+    clean, after, bare, control = (
+        robustness.view(net, part, clips.labels, layers=layers, setting=setting)
+        for net in (model, other)
+        for part in (clips, spoiled)
+    )
+    rows = robustness.by_layer(clean, after, clips, model.layer_strides, (bare, control)).set_index("layer")
+    for layer in layers:
+        wanted = {}
+        for prefix, before, view in (("", clean, after), ("untrained_", bare, control)):
+            smooth = smoothness.label_smoothness(view.graphs[layer], clips.labels)
+            wanted[f"{prefix}cross_class_mass"] = smooth.cross_class_mass
+            wanted[f"{prefix}interpolation_error"] = smooth.interpolation_error
+            linked = [
+                [set(row[w > 0]) for row, w in zip(graph.indices, graph.weights, strict=True)]
+                for graph in (before.graphs[layer], view.graphs[layer])
+            ]
+            wanted[f"{prefix}overlap"] = np.mean([len(a & b) / len(a | b) for a, b in zip(*linked, strict=True)])
+        for name, view in (("map_agreement", after), ("map_zero", bare)):
+            ends = -(-clips.lengths // model.layer_strides[layer])
+            pairs = [
+                [maps[n, clips.present[n], :end].ravel() for maps in (clean.maps[layer], view.maps[layer])]
+                for n, end in enumerate(ends)
+            ]
+            wanted[name] = np.mean([spearmanr(*pair).statistic for pair in pairs])
+        assert rows.loc[layer, list(wanted)].to_dict() == pytest.approx(wanted, abs=1e-6)
+        assert len({round(value, 6) for value in wanted.values()}) == len(wanted)
 
 
 def test_a_view_without_a_class_has_no_maps(network):

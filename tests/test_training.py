@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from lib import models, objectives, recipes, training, transforms
 from lib._epochs import epoch_batches
@@ -179,6 +180,23 @@ def test_calibrated_norms_know_the_clips_and_nothing_else_changes(clips):
     assert net.training
     assert not net.layers[2].training
     assert {norm.momentum for norm in net.modules() if isinstance(norm, torch.nn.BatchNorm2d)} == {0.1}
+
+
+class EveryNorm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norms = nn.ModuleList([norm(3) for norm in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)])
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, x, lengths, present):  # (N, C, T, V, M)
+        return [norm(self.scale * x.flatten(2 + n)) for norm, n in zip(self.norms, range(3), strict=True)]
+
+
+def test_norms_of_every_kind_are_calibrated(clips):
+    net = training.calibrate_norms(EveryNorm(), clips, batch_size=len(clips))
+    x = clips.batch(np.arange(len(clips))).x
+    for norm in net.norms:
+        torch.testing.assert_close(norm.running_mean, x.mean(dim=(0, 2, 3, 4)), rtol=1e-4, atol=1e-5)
 
 
 def test_more_passes_average_probabilities_of_changed_clips(clips):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import datasets, features, protocols, recipes, transferability
+from lib import datasets, features, geometry, protocols, recipes, transferability
 
 
 def clouds(rng, num_classes=3, per_class=8, dimensions=5, apart=2.0):
@@ -34,6 +34,8 @@ def test_scores_do_not_know_the_order_of_clips_or_the_numbers_of_classes(seed):
     order, renamed = rng.permutation(len(labels)), rng.permutation(3)
     for score in (transferability.logme, transferability.nearest_neighbor):
         assert score(features[order], renamed[labels][order]) == pytest.approx(score(features, labels), rel=1e-9)
+    apart = features + 30 * np.eye(3, 5)[labels]
+    assert geometry.linear_probe(apart[order], renamed[labels][order]).cross_validated == 1.0
 
 
 def test_nearest_neighbor_matches_the_plain_loop(rng):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 from sklearn.linear_model import RidgeClassifier
-from sklearn.model_selection import GroupKFold, cross_val_score
+from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -32,9 +32,10 @@ def linear_probe(
     Parameters
     ----------
     groups
-        (N,) subjects: whole subjects are held out, so that nobody is recognised by how they move. Default: clips.
+        (N,) subjects: whole subjects are held out, so that nobody is recognised by how they move. Default: clips are,
+        a like share of every class in each fold.
     num_folds
-        At most this many; as many as there are groups where those are fewer.
+        At most this many; as many as there are groups, or clips of the smallest class, where those are fewer.
 
     Notes
     -----
@@ -43,12 +44,12 @@ def linear_probe(
     them can flatter late layers; only other clips, given to the classifier, say what a layer knows. The best of three
     penalties is a little lucky, too.
     """
-    groups = np.arange(len(labels)) if groups is None else groups
-    if len(np.unique(labels)) < 2 or len(np.unique(groups)) < 2:
-        raise ValueError(
-            f"{len(np.unique(labels))} classes, {len(np.unique(groups))} groups; needed at least 2 of each"
-        )
-    folds = GroupKFold(min(num_folds, len(np.unique(groups))))
+    classes, sizes = np.unique(labels, return_counts=True)
+    most = sizes.min() if groups is None else len(np.unique(groups))
+    if len(classes) < 2 or most < 2:
+        found = f"{most} clips of class {classes[sizes.argmin()]}" if groups is None else f"{most} groups"
+        raise ValueError(f"{len(classes)} classes, {found}; needed at least 2 of each")
+    folds = (StratifiedKFold if groups is None else GroupKFold)(min(num_folds, int(most)))
     vectors = np.asarray(vectors, dtype=np.float64)
     probes = {p: make_pipeline(StandardScaler(), RidgeClassifier(p)) for p in PENALTIES}
     scores = {p: cross_val_score(probe, vectors, labels, groups=groups, cv=folds) for p, probe in probes.items()}
