@@ -231,9 +231,7 @@ def test_shares_are_percent_on_a_log_axis(plots):
 # --- settings --------------------------------------------------------------------------------------------------------
 
 
-def test_a_name_keeps_its_colour_in_several_panels():
-    from lib import plots
-
+def test_a_name_keeps_its_colour_in_several_panels(plots):
     rows = pd.DataFrame({"num_tuned": [0, 2], "start": "fresh", "mean": 0.5, "low": 0.4, "high": 0.6})
     ax = plots.by_depth(rows, {"fresh": "#123456"})
     assert [line.get_color() for line in ax.get_lines()] == ["#123456"]
