@@ -17,7 +17,7 @@ from lib.plots.sensitivity import between_layers, sensitivity
 from lib.plots.skeleton import pose, pose_strip
 from lib.plots.speed import growth, speed
 from lib.plots.study import by_depth, by_share, gains
-from lib.plots.style import class_style, styled
+from lib.plots.style import LINE_COLORS, class_style, styled
 from lib.plots.summary import class_counts, clip_lengths
 from lib.plots.timeline import frame_embedding, timeline
 from lib.plots.training import confusion, learning_curves, reliability
@@ -26,6 +26,7 @@ from lib.plots.tubes import tube_animation, tube_strip
 from lib.plots.view import project
 
 __all__ = [
+    "LINE_COLORS",
     "Animation",
     "ablation",
     "alignment",
