@@ -82,7 +82,9 @@ recipe = recipes.get(recorded, sequence_recipes.RECORDINGS, epochs=epochs, width
 size, stride = recipe.options["source_frames"] + recipe.options["target_frames"], 5  # frames, of and between windows
 cut = windows.cut(recordings.as_clips(ready["train"]), size, stride)
 untrained = recipe.build(cut.clips, seed)
-watch = states.watcher(ready["test"], size=size, stride=stride, seed=seed)
+fps = test[0].fps
+ways = {"summary": summary, "method": algorithm, "least": round(least * fps), "seed": seed}
+watch = states.Watcher(ready["test"], size, stride, **ways)
 start = watch(untrained)
 model, history = recipe.fit(cut.clips, seed, watch=watch)
 print(f"{len(cut.clips)} windows of {size} frames; error of prediction, untrained {start['error']:.2f}")
@@ -103,7 +105,6 @@ history.epochs[["loss", "error"]].iloc[[0, -1]].rename(columns={"loss": "trained
 counts = [len(r.segment_names) for r in test] if clusters == "annotated" else clusters
 networks = {"seq2seq": model, "untrained": untrained}
 views = states.views(ready["test"], networks, size=size, stride=stride, summary=summary)
-fps = test[0].fps
 parts = clustering.segmentations(views, counts, method=algorithm, least=round(least * fps), seed=seed)
 labels, edges = [r.frame_labels() for r in test], [recordings.transitions(r) for r in test]
 table = clustering.score_table(parts, labels, edges, [r.name for r in test])
@@ -113,7 +114,8 @@ table.groupby("method", sort=False)[shown_scores].mean().round(3)
 
 # %%
 movements = [r.segment_names for r in test]
-drawn = ["seq2seq", "untrained", "pose", "pose_velocity", "change_points", "hidden_markov"]
+sequential = ["change_points_pose_velocity", "hidden_markov_pose_velocity"]
+drawn = ["seq2seq", "untrained", "pose", "pose_velocity", *sequential]
 spans = clustering.spans({name: parts[name] for name in drawn}, labels, movements, [r.name for r in test])
 runs.save_table("spans", spans[spans["recording"].isin([r.name for r in test[1:3] or test])])
 spans.groupby(["recording", "method"], sort=False).size().unstack().rename_axis(columns="runs of a cluster")
@@ -148,11 +150,11 @@ if runs.is_live():
 # %%
 course = pd.concat([pd.DataFrame([{"epoch": -1, **start}]), history.epochs], ignore_index=True)
 course = course[["epoch", "separation", "error", "accuracy", "ari"]]
-signals = {"separation": course["separation"], "error": -course["error"]}
+signals = {"separation": course["separation"], "error": -course["error"], "epoch": course["epoch"]}
 rank = {name: spearmanr(signal, course["ari"]).statistic for name, signal in signals.items()}
 stopping = pd.DataFrame({"signal": list(rank), "correlation": list(rank.values())})
 best = {name: course["ari"][signal.idxmax()] for name, signal in signals.items()}
-stopping = stopping.assign(ari=list(best.values()), ari_last=course["ari"].iloc[-1], ari_best=course["ari"].max())
+stopping = stopping.assign(ari=list(best.values()), ari_best=course["ari"].max())
 runs.save_table("stopping", stopping.assign(epochs=recipe.train.epochs, width=recipe.width, size=size))
 stopping.round(3)
 
@@ -168,15 +170,20 @@ stopping.round(3)
 # %%
 other = recordings.of_another_kind(recorded, test, seed=seed)
 kinds = {"trained on": ready["train"], "held out": ready["test"], "another kind": recordings.prepared(other, train)}
-wrong = {
-    kind: states.errors(model, windows.cut(recordings.as_clips(part), size, stride)) for kind, part in kinds.items()
-}
+pieces = {kind: windows.cut(recordings.as_clips(part), size, stride) for kind, part in kinds.items()}
+wrong = {kind: states.errors(model, part) for kind, part in pieces.items()}
+simple = {kind: states.simple_errors(part, recipe.options["source_frames"]) for kind, part in pieces.items()}
 limit = np.quantile(wrong["trained on"], 0.95)
 both = np.r_[wrong["held out"], wrong["another kind"]]
 strange = np.r_[np.zeros(len(wrong["held out"])), np.ones(len(wrong["another kind"]))]
-failure = pd.DataFrame(
-    [{"kind": kind, "error": part.mean(), "flagged": (part > limit).mean()} for kind, part in wrong.items()]
-).assign(area=roc_auc_score(strange, both))
+
+# %%
+failure = pd.DataFrame({"error": {kind: part.mean() for kind, part in wrong.items()}}).rename_axis("kind").reset_index()
+failure = failure.assign(
+    **{name: [part[name].mean() for part in simple.values()] for name in ("mean_pose", "last_frame")},
+    flagged=[(part > limit).mean() for part in wrong.values()],
+    area=[np.nan, np.nan, roc_auc_score(strange, both)],
+)
 runs.save_table("failure", failure.assign(epochs=recipe.train.epochs, width=recipe.width, size=size))
 failure.round(3)
 

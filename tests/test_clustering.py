@@ -127,12 +127,39 @@ def test_views_of_recordings_are_scored_side_by_side(rng):
     vectors, labels = blobs(rng)
     edges = np.array([[38, 40, 42], [78, 80, 82], [118, 120, 122]])
     noise = rng.normal(size=vectors.shape)
-    parts = clustering.segmentations({"pose": [vectors], "noise": [noise]}, [4], least=5)
-    assert list(parts) == ["pose", "noise", "change_points", "hidden_markov"]
+    parts = clustering.segmentations({"pose": [vectors], "noise": [noise]}, [4], least=5, sequential=["pose"])
+    assert list(parts) == ["pose", "noise", "change_points_pose", "hidden_markov_pose"]
     table = clustering.score_table(parts, [labels], [edges], ["one"]).set_index("method")
     assert table.loc["pose", "accuracy"] == table.loc["pose", "boundary_f1"] == 1
     assert table.loc["noise", "ari"] < 0.2
     assert table.loc["pose", "found"] == 4
+
+
+def test_sequential_ways_are_made_of_the_views_that_are_asked_for(rng):
+    vectors, noise = blobs(rng)[0], rng.normal(size=(160, 3))
+    parts = clustering.segmentations({"pose": [noise], "pose_velocity": [vectors]}, [4], least=5)
+    names = [f"{way}_{view}" for view in ("pose", "pose_velocity") for way in ("change_points", "hidden_markov")]
+    assert list(parts) == ["pose", "pose_velocity", *names]
+    np.testing.assert_array_equal(parts[names[2]][0], clustering.change_points(vectors, 4, least=5))
+    assert not np.array_equal(parts[names[0]][0], parts[names[2]][0])
+
+
+@pytest.mark.parametrize(
+    ("method", "by"), [("kmeans", "kmeans"), ("agglomerative", "agglomerative"), ("hdbscan", "agglomerative")]
+)
+def test_a_criterion_chooses_the_number_of_every_way_by_clusters_of_the_same_method(rng, method, by, monkeypatch):
+    from lib.clustering import _study
+
+    vectors, _ = blobs(rng, dims=4)
+    asked = []
+    monkeypatch.setattr(_study, "choose_number", lambda *_, **options: asked.append(options["method"]) or 4)
+    parts = clustering.segmentations({"pose": [vectors]}, "silhouette", method=method, sequential=["pose"])
+    assert asked == [by]
+    assert {name: len(np.unique(part[0])) for name, part in parts.items()} == {
+        "pose": 4,
+        "change_points_pose": 4,
+        "hidden_markov_pose": 4,
+    }
 
 
 def test_runs_that_are_written_down_come_back(rng):
@@ -152,6 +179,9 @@ def test_runs_that_are_written_down_come_back(rng):
         (lambda x: clustering.cluster(x, "gap"), r"criterion 'gap'; choose a number or one of \['silhouette', 'bic'\]"),
         (lambda x: clustering.choose_number(x, [9]), "none between 2 and 5"),
         (lambda x: clustering.project(x, method="tsne"), "method='tsne'; choose 'pca' or 'umap'"),
+        (lambda x: clustering.change_points(x, 2, least=5), "6 frames, needed at least two segments of least=5"),
+        (lambda x: clustering.segmentations({"a": [x]}, [2]), r"no views \['pose', 'pose_velocity'\]; .* \['a'\]"),
+        (lambda x: clustering.segmentations({"a": [x]}, [2, 2], sequential=()), r"num_clusters=\[2, 2\]; .* {'a': 1}"),
         (lambda x: clustering.frame_scores(np.zeros(3), np.zeros(4)), "3 frames for 4 labels"),
         (lambda x: clustering.over_frames([x], np.array([0]), 9, summary="max"), r"'max'; choose one of \['moments'"),
         (lambda x: clustering.over_frames([x], np.array([0]), 5), "window of frames 0 to 6; the recording has 0 to 5"),
