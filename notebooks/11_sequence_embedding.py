@@ -130,7 +130,7 @@ plots.timeline(rows, movements[0], fps=fps, transitions=edges[0]);
 #| label: fig-frame-embedding
 #| caption: "Frames of the same recording: two principal components of their vectors from the trained network, coloured by annotated movement, with the pose nearest to the middle of each."
 poses, skeleton = recordings.bodies(test[0])
-places = {name: clustering.project(vectors[0]) for name, vectors in views.items()}
+places = {name: clustering.principal(vectors[0], 2) for name, vectors in views.items()}
 plots.frame_embedding(places["seq2seq"], labels[0], movements[0], poses=poses, skeleton=skeleton);
 
 # %% [markdown]

@@ -65,10 +65,9 @@ def test_short_runs_join_their_neighbours_as_in_the_slow_way(labels, least):
     assert merged.tolist() == oracles.merge_short(labels, least)
 
 
-def test_runs_are_counted_and_their_edges_found():
+def test_edges_of_runs_are_found():
     labels = np.array([4, 4, 1, 1, 1, 4])
     assert clustering.boundaries(labels).tolist() == [2, 5]
-    assert clustering.segment_ids(labels).tolist() == [0, 0, 1, 1, 1, 2]
 
 
 @pytest.mark.parametrize("summary", ["moments", "mean", "state"])
@@ -107,6 +106,10 @@ def test_baselines_find_segments_of_their_own_kind(rng, baseline):
     assert clustering.frame_scores(baseline(vectors, 4), labels).accuracy > 0.95
 
 
+def test_a_recording_in_which_nothing_changes_is_one_segment(rng):
+    assert not clustering.change_points(rng.normal(size=(60, 3)), 4, least=5).any()
+
+
 def test_fast_and_slow_movement_about_one_pose_differ_in_velocity_alone():
     t = np.arange(200)
     frames = np.where(t < 100, np.sin(t / 10), np.sin(t))[:, None]
@@ -117,8 +120,8 @@ def test_fast_and_slow_movement_about_one_pose_differ_in_velocity_alone():
 
 def test_a_picture_has_the_same_coordinates_every_time_and_keeps_distances_of_a_plane(rng):
     plane = rng.normal(size=(30, 2)) @ np.linalg.qr(rng.normal(size=(5, 2)))[0].T
-    spots = clustering.project(plane)
-    np.testing.assert_array_equal(spots, clustering.project(plane))
+    spots = clustering.principal(plane, 2)
+    np.testing.assert_array_equal(spots, clustering.principal(plane, 2))
     distance = lambda x: np.linalg.norm(x[:, None] - x[None], axis=2)  # noqa: E731
     np.testing.assert_allclose(distance(spots), distance(plane), atol=1e-9)
 
@@ -178,7 +181,6 @@ def test_runs_that_are_written_down_come_back(rng):
         (lambda x: clustering.cluster(x * np.nan, 2), "hold NaN"),
         (lambda x: clustering.cluster(x, "gap"), r"criterion 'gap'; choose a number or one of \['silhouette', 'bic'\]"),
         (lambda x: clustering.choose_number(x, [9]), "none between 2 and 5"),
-        (lambda x: clustering.project(x, method="tsne"), "method='tsne'; choose 'pca' or 'umap'"),
         (lambda x: clustering.change_points(x, 2, least=5), "6 frames, needed at least two segments of least=5"),
         (lambda x: clustering.segmentations({"a": [x]}, [2]), r"no views \['pose', 'pose_velocity'\]; .* \['a'\]"),
         (lambda x: clustering.segmentations({"a": [x]}, [2, 2], sequential=()), r"num_clusters=\[2, 2\]; .* {'a': 1}"),

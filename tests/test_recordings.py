@@ -6,6 +6,7 @@ import torch
 
 from lib import clustering, datasets, models, recognition, recordings, states, windows
 from lib.clips import ClipSet
+from lib.datasets import cmu
 
 
 @pytest.fixture(scope="module")
@@ -165,9 +166,21 @@ def test_every_trial_of_subject_86_is_clustered_once_by_a_network_that_has_not_r
     assert len(skeleton) == 31
 
 
-def test_unknown_recordings_are_refused():
-    with pytest.raises(ValueError, match=r"name='h36m', fold=0; choose one of \['synthetic', 'cmu_subject86'\]"):
-        recordings.load("h36m")
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda part: recordings.load("h36m"), r"name='h36m', fold=0; choose one of \['synthetic', 'cmu_subject86'\]"),
+        (lambda part: recordings.load("synthetic", num_recordings=0), "num_recordings=0, needed at least 1"),
+        (lambda part: recordings.load("synthetic", num_recordings=-1), "num_recordings=-1, needed at least 1"),
+        (lambda part: recordings.load("synthetic", num_segments=1), "num_segments=1, .*; needed a recording, two"),
+        (lambda part: recordings.prepared([], part), "no recordings; needed at least one"),
+        (lambda part: recordings.as_clips([]), "no recordings; needed at least one"),
+        (lambda part: cmu.joint_positions(part[0]), r"joined_0: of 'synthetic'; needed one of \['cmu_mocap', 'cmu_sub"),
+    ],
+)
+def test_what_is_no_recording_is_refused(parts, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(parts[0])
 
 
 # Recognition
@@ -204,6 +217,12 @@ def test_classes_without_clips_are_never_chosen(clips, encoder):
     found = recognition.recognise(encoder, two, {"train": two})
     assert found["nearest_neighbor"]["train"] == 1
     assert found["linear_probe"]["train"] == 1
+
+
+def test_a_probe_needs_two_classes(clips, encoder):
+    one = clips.subset(clips.labels == 3)
+    with pytest.raises(ValueError, match=f"{len(one)} clips of 1 classes; needed two classes"):
+        recognition.fit_probe(encoder, one)
 
 
 def test_the_nearest_neighbour_is_by_angle_about_the_mean():
