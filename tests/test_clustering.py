@@ -126,6 +126,19 @@ def test_a_picture_has_the_same_coordinates_every_time_and_keeps_distances_of_a_
     np.testing.assert_allclose(distance(spots), distance(plane), atol=1e-9)
 
 
+def test_components_do_not_hang_on_an_svd_that_may_not_converge(rng, monkeypatch):
+    import scipy.linalg
+
+    def refuse(*_, **__):
+        raise np.linalg.LinAlgError("SVD did not converge")  # as on states of an untrained network
+
+    monkeypatch.setattr(scipy.linalg, "svd", refuse)
+    vectors = rng.normal(size=(40, 6)) * np.arange(6, 0, -1)
+    found = clustering.principal(vectors, 3)
+    _, _, axes = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)
+    np.testing.assert_allclose(np.abs(found), np.abs((vectors - vectors.mean(axis=0)) @ axes[:3].T), atol=1e-9)
+
+
 def test_views_of_recordings_are_scored_side_by_side(rng):
     vectors, labels = blobs(rng)
     edges = np.array([[38, 40, 42], [78, 80, 82], [118, 120, 122]])

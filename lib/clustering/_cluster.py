@@ -91,7 +91,7 @@ def separation(vectors: Float[np.ndarray, "N D"], labels: Int[np.ndarray, " N"],
 
 def principal(vectors: Float[np.ndarray, "N D"], dims: int) -> Float[np.ndarray, "N K"]:
     """Scores on the `dims` largest principal components, or on as many as there are; the largest entry is positive."""
-    pca = PCA(min(dims, *vectors.shape), svd_solver="full")
+    pca = PCA(min(dims, *vectors.shape), svd_solver="covariance_eigh")  # LAPACK's SVD may not converge
     scores = pca.fit_transform(vectors)
     largest = np.take_along_axis(scores, np.abs(scores).argmax(axis=0)[None], axis=0)
     return scores * np.where(largest < 0, -1.0, 1.0)
