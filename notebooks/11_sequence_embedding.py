@@ -233,11 +233,13 @@ scored.round(3)
 # their label, and did training bring that about?
 
 # %%
+rng = np.random.default_rng(seed)
+chosen = np.sort(rng.permutation(len(clips[splits[-1]]))[:120])  # drawn, because the first ones share few classes
+some = clips[splits[-1]].subset(chosen)
+
+# %%
 from lib import dtw, features, gradcam, graphs, smoothness
 
-rng = np.random.default_rng(seed)
-chosen = np.sort(rng.permutation(len(clips[splits[-1]]))[:120])  # readers sort clips by class: no first ones
-some = clips[splits[-1]].subset(chosen)
 graph = {}
 for network, one in (("trained", embedder), ("untrained", fresh)):
     sequences = features.extract(one, some)
