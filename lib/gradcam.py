@@ -9,6 +9,7 @@ rescaled: positive parts speak for the class, negative ones against it, and laye
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -63,7 +64,7 @@ def gradcam(
     if unknown := [name for name in names if name not in model.layer_strides]:
         raise ValueError(f"no layers {unknown} in {type(model).__name__}; it has {list(model.layer_strides)}")
     batch = batch.to(next(model.parameters()).device)
-    with torch.inference_mode(False), torch.enable_grad(), evaluation_mode(model):
+    with torch.inference_mode(False), torch.enable_grad(), evaluation_mode(model), _backward_through_states(model):
         # a leaf that needs a gradient joins the layers to the graph even where all weights are frozen
         x = batch.x.detach().clone().requires_grad_(True)
         with capture(model, names, guard=True) as outputs:
@@ -77,6 +78,12 @@ def gradcam(
             name: _maps(features, slope, batch, model.layer_strides[name])
             for name, features, slope in zip(names, found, slopes, strict=True)
         }
+
+
+def _backward_through_states(model: nn.Module) -> AbstractContextManager:
+    """Without cuDNN where there are recurrent layers: it refuses their backward pass in evaluation mode."""
+    recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
+    return torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext()
 
 
 def _targets(target, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -12,11 +12,11 @@ import pandas as pd
 from filelock import FileLock
 from torch import nn
 
-from lib import models, paths, training, transforms
+from lib import models, paths, runs, training, transforms
 from lib.clips import ClipSet
 from lib.focus import TERMS, FocusLosses
 from lib.models.layers import STREAMS
-from lib.training import History, TrainConfig
+from lib.training import History, TrainConfig, Watch
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,14 @@ class Recipe:
         *,
         validation: ClipSet | None = None,
         model: nn.Module | None = None,
-        watch: Callable[[nn.Module], dict[str, float]] | None = None,
+        watch: Watch | None = None,
         progress: bool = True,
     ) -> tuple[nn.Module, History]:
         """Train the network of `seed` on prepared clips, or go on from, or load, its checkpoint under ``build/``.
 
         Training starts from `model`, in place, where one is given, and from `build`'s fresh network otherwise. `watch`
-        as in `training.fit`; epochs that a checkpoint holds are not watched again.
+        as in `training.fit`; epochs that a checkpoint holds are not watched again, so that one that was made by other
+        code of the package, watched in another way or not at all, is another checkpoint.
         """
         config = replace(self.train, seed=seed)
         own = [asdict(replace(self, train=config)), clips.digest(), _code()]
@@ -78,6 +79,8 @@ class Recipe:
             model = self.build(clips, seed)
         else:
             own.append(_weights(model))
+        if watch is not None:
+            own += [runs.library(), watch.digest()]
         text = json.dumps(own, sort_keys=True)
         name = f"{clips.dataset.replace('/', '-')}-{seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}.pt"
         checkpoint = paths.build() / "checkpoints" / name

@@ -41,6 +41,8 @@ def fit_probe(model: nn.Module, train: ClipSet) -> nn.Module:
     Multinomial logistic regression on standardised vectors, whose scale is put into the weights: labels of `train` are
     read here and nowhere before.
     """
+    if len(np.unique(train.labels)) < 2:
+        raise ValueError(f"train: {len(train)} clips of {len(np.unique(train.labels))} classes; needed two classes")
     scaler = StandardScaler().fit(vectors := embed(model, train))
     probe = LogisticRegression(C=STRENGTH, max_iter=1000).fit(scaler.transform(vectors), train.labels)
     two = len(probe.classes_) == 2  # scikit-learn keeps one row then

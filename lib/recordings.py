@@ -28,6 +28,8 @@ MOVES = (
     "wave_left",
 )
 OTHER_MOVES = ("kick_left", "clap", "put_down", "phone_right")
+REPEATS = 3  # clips of a class in a row, in recordings that are joined
+BLEND = 8  # frames in which one clip's pose goes over into the next one's
 TOLERANCE = 0.5  # seconds by which a boundary may miss a transition in recordings that are joined
 PLACE = ("root.tx", "root.tz", "root.x", "root.y", "root.z")  # where in the room, and turned where
 
@@ -43,6 +45,8 @@ def load(
     """
     if name not in NAMES or fold not in (0, 1):
         raise ValueError(f"name={name!r}, fold={fold}; choose one of {list(NAMES)}, and fold 0 or 1")
+    if num_recordings < 1:
+        raise ValueError(f"num_recordings={num_recordings}, needed at least 1 to train on")
     if name == "synthetic":
         parts = []
         for number, split in enumerate(("train", "test")):
@@ -82,6 +86,7 @@ def prepared(found: Sequence[Recording], train: Sequence[Recording]) -> list[Rec
 
 def without_place(found: Sequence[Recording]) -> list[Recording]:
     """Leave out where the body is and where it faces, which tell of the room and not of the movement."""
+    _check_any(found)
     keep = [i for i, name in enumerate(found[0].channel_names) if name not in PLACE]
     names = tuple(found[0].channel_names[i] for i in keep)
     return [replace(one, channels=one.channels[:, keep], channel_names=names) for one in found]
@@ -102,6 +107,7 @@ def as_clips(found: Sequence[Recording]) -> ClipSet:
 
     All labels are 0, so that nothing trained on these clips can know an annotation.
     """
+    _check_any(found)
     names = found[0].channel_names
     edges = tuple((v, v + 1) for v in range(len(names) - 1))
     return ClipSet.from_arrays(
@@ -114,45 +120,46 @@ def as_clips(found: Sequence[Recording]) -> ClipSet:
     )
 
 
+def _check_any(found: Sequence[Recording]) -> None:
+    if not found:
+        raise ValueError("no recordings; needed at least one")
+
+
 def transitions(recording: Recording) -> Int[np.ndarray, "B 3"]:
     """Earliest, best and latest frame of every change of movement that the annotators would accept."""
     inner = recording.segments[:-1]
-    return np.array([(one.earliest, one.best, one.latest) for one in inner], dtype=np.int64).reshape(-1, 3)
+    return np.array([(one.earliest, one.stop, one.latest) for one in inner], dtype=np.int64).reshape(-1, 3)
 
 
-def joined(
-    clips: ClipSet, num_recordings: int, num_segments: int, *, repeats: int = 3, blend: int = 8, seed: int = 0
-) -> list[Recording]:
-    """Put recordings together from clips: a movement is `repeats` clips of a class in a row, then another one follows.
+def joined(clips: ClipSet, num_recordings: int, num_segments: int, *, seed: int = 0) -> list[Recording]:
+    """Put recordings together from clips: a movement is `REPEATS` clips of a class in a row, then another one follows.
 
     Clips are cut to the frames in which their planted truth moves, where they have one, and aligned (centred, facing
-    the camera); over `blend` frames one pose goes over into the next. No clip comes twice while there are others of its
+    the camera); over `BLEND` frames one pose goes over into the next. No clip comes twice while there are others of its
     class. Channels are the first present person's coordinates in metres; a boundary may miss a transition by half a
     second.
     """
-    if len(clips.class_names) < 2 or num_segments < 2 or repeats < 1 or blend < 0:
+    if len(clips.class_names) < 2 or num_segments < 2 or num_recordings < 1:
         raise ValueError(
-            f"num_segments={num_segments}, repeats={repeats}, blend={blend}, {len(clips.class_names)} classes; "
-            "needed two segments and classes, a repeat, and no negative blend"
+            f"num_recordings={num_recordings}, num_segments={num_segments}, {len(clips.class_names)} classes; needed a "
+            "recording, two segments and two classes"
         )
     rng = np.random.default_rng(seed)
     ready = clips.map(transforms.align)
     spare = {label: list(rng.permutation(np.flatnonzero(clips.labels == label))) for label in np.unique(clips.labels)}
-    return [_joined(ready, f"joined_{i}", num_segments, repeats, blend, spare, rng) for i in range(num_recordings)]
+    return [_joined(ready, f"joined_{i}", num_segments, spare, rng) for i in range(num_recordings)]
 
 
-def _joined(
-    clips: ClipSet, name: str, num_segments: int, repeats: int, blend: int, spare: dict, rng: np.random.Generator
-) -> Recording:
+def _joined(clips: ClipSet, name: str, num_segments: int, spare: dict, rng: np.random.Generator) -> Recording:
     parts, classes, stops = [], [], []
     for _ in range(num_segments):
         label = int(rng.choice([label for label in spare if [label] != classes[-1:]]))
-        for _ in range(repeats):
+        for _ in range(REPEATS):
             chosen = spare[label].pop(0)
             spare[label].append(chosen)  # it comes again when all others have been used
             body = _moving(clips[chosen])
             if parts:
-                share = (np.arange(1, blend + 1) / (blend + 1))[:, None, None]
+                share = (np.arange(1, BLEND + 1) / (BLEND + 1))[:, None, None]
                 body = np.concatenate([parts[-1][-1] * (1 - share) + body[0] * share, body])
             parts.append(body)
         classes.append(label)

@@ -1,6 +1,9 @@
 """What a network makes of windows of a recording: a vector per frame, errors of prediction, how both develop."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,10 +23,11 @@ def views(
     Parameters
     ----------
     found
-        As the networks were trained on, see `scaled`.
+        As the networks were trained on, see `recordings.prepared`.
     networks
         {name: network of `models.recurrent`}, of which the states of the last encoder layer are taken. One that
-        predicts gives ``<name>_decoder``, the states that tell its target frames, as well.
+        predicts gives ``<name>_decoder``, the states that tell its target frames, as well, and ``<name>_target``, those
+        of the encoder when it reads the same frames: the decoder's are to be compared with these.
     size, stride
         Frames of a window, and between windows.
     summary
@@ -38,54 +42,79 @@ def views(
     ends = cut.start + cut.clips.lengths
     values = {}
     for name, network in networks.items():
-        last = network.layer_names[-1]
-        values[name] = features.extract(network, cut.clips, [last])[last], cut.start
+        states = encoder_states(network, cut)
+        values[name] = states, cut.start
         if hasattr(network, "predict"):
-            values[f"{name}_decoder"] = decoder_states(network, cut), cut.start + network.source_frames
+            read = network.source_frames
+            values[f"{name}_decoder"] = decoder_states(network, cut), cut.start + read
+            values[f"{name}_target"] = [one[read:] for one in states], cut.start + read
     places = list(zip(cut.owner, cut.start, ends, strict=True))
     values["pose"] = [found[i].channels[a:b] for i, a, b in places], cut.start
     values["pose_velocity"] = [fast[i][a:b] for i, a, b in places], cut.start
-    return {
-        name: [
-            clustering.over_frames([states[n] for n in cut.of(i)], starts[cut.of(i)], len(one), summary=summary)
-            for i, one in enumerate(found)
-        ]
-        for name, (states, starts) in values.items()
-    }
+    return {name: _over_frames(states, starts, cut, found, summary) for name, (states, starts) in values.items()}
 
 
-def watcher(
-    held_out: Sequence[Recording], *, size: int, stride: int, seed: int = 0
-) -> Callable[[nn.Module], dict[str, float]]:
-    """Make what `training.fit` measures after every epoch on recordings that are not trained on.
+def _over_frames(states, starts: np.ndarray, cut: windows.Windows, found, summary: str) -> list[np.ndarray]:
+    return [
+        clustering.over_frames([states[n] for n in cut.of(i)], starts[cut.of(i)], len(one), summary=summary)
+        for i, one in enumerate(found)
+    ]
 
-    ``separation`` is the mean silhouette of k-means clusters, which needs no label but their number; ``error`` the mean
-    squared error of prediction; ``accuracy`` and ``ari`` need the annotation, and say what the other two are worth.
-    Every fifth frame is clustered.
+
+@dataclass(frozen=True, eq=False)
+class Watcher:
+    """Measures a network on recordings that are not trained on, after every epoch of `training.fit`.
+
+    ``separation`` is the mean silhouette of the clusters, which needs no label but their annotated number; ``error``
+    the mean squared error of prediction; ``accuracy`` and ``ari`` need the annotation, and say what the other two are
+    worth. Vectors, clusters and segments are made as `views` and `clustering.segmentations` make them.
+
+    Attributes
+    ----------
+    held_out
+        As the network is trained on, with segments.
+    size, stride, summary
+        As in `views`.
+    method, least, seed
+        As in `clustering.segmentations`.
     """
-    cut = windows.cut(recordings.as_clips(held_out), size, stride)
 
-    def watch(network: nn.Module) -> dict[str, float]:
-        last = network.layer_names[-1]
-        states, rows = features.extract(network, cut.clips, [last])[last], []
-        for i, one in enumerate(held_out):
-            mine = cut.of(i)
-            vectors = clustering.over_frames([states[n] for n in mine], cut.start[mine], len(one))[::5]
-            count = len(one.segment_names)
-            labels = clustering.cluster(vectors, count, method="kmeans", seed=seed)
-            scores = clustering.frame_scores(labels, one.frame_labels()[::5])
-            rows.append((clustering.separation(vectors, labels, seed=seed), scores.accuracy, scores.ari))
+    held_out: Sequence[Recording]
+    size: int
+    stride: int
+    summary: str = "moments"
+    method: str = "kmeans"
+    least: int = 1
+    seed: int = 0
+
+    def __call__(self, network: nn.Module) -> dict[str, float]:
+        """Means over the recordings, of the error over their windows; the network is left as it was."""
+        cut, rows = windows.cut(recordings.as_clips(self.held_out), self.size, self.stride), []
+        vectors = _over_frames(encoder_states(network, cut), cut.start, cut, self.held_out, self.summary)
+        for one, frames in zip(self.held_out, vectors, strict=True):
+            labels = clustering.cluster(frames, len(one.segment_names), method=self.method, seed=self.seed)
+            scores = clustering.frame_scores(clustering.merge_short(labels, self.least), one.frame_labels())
+            rows.append((clustering.separation(frames, labels, seed=self.seed), scores.accuracy, scores.ari))
         measured = dict(zip(("separation", "accuracy", "ari"), np.mean(rows, axis=0).tolist(), strict=True))
         return measured | {"error": float(errors(network, cut).mean())}
 
-    return watch
+    def digest(self) -> str:
+        """Tell this watcher from others: its recordings, their annotation, and its settings."""
+        own = [self.size, self.stride, self.summary, self.method, self.least, self.seed]
+        found = hashlib.sha256(json.dumps([*own, recordings.as_clips(self.held_out).digest()]).encode())
+        for one in self.held_out:
+            found.update(one.frame_labels().astype(np.int64).tobytes())
+        return found.hexdigest()
+
+
+def encoder_states(model: nn.Module, cut: windows.Windows) -> Sequence[np.ndarray]:
+    """Per window the (L, D) states of the last layer that reads."""
+    last = model.layer_names[-1]
+    return features.extract(model, cut.clips, [last])[last]
 
 
 def decoder_states(model: nn.Module, cut: windows.Windows, *, batch_size: int = 128) -> list[np.ndarray]:
-    """Per window the (L, D) states of a `Seq2Seq` that tell its last frames, which begin at ``source_frames``.
-
-    Those of encoders come from `features.extract`.
-    """
+    """Per window the (L, D) states of a `Seq2Seq` that tell its last frames, which begin at ``source_frames``."""
     return [states for states, _ in _predicted(model, cut, batch_size)]
 
 
@@ -94,12 +123,32 @@ def errors(model: nn.Module, cut: windows.Windows, *, batch_size: int = 128) -> 
     return np.array([found.mean() for _, found in _predicted(model, cut, batch_size)])
 
 
+def simple_errors(cut: windows.Windows, source_frames: int) -> dict[str, Float[np.ndarray, " n"]]:
+    """Mean squared errors of every window, as `errors`, of two predictors that need no training.
+
+    ``mean_pose`` tells zeros, which is the mean pose of the training recordings in scaled channels
+    (`recordings.prepared`); ``last_frame`` repeats the last frame read, the zero velocity of Martinez et al. (2017).
+    """
+    found = {"mean_pose": [], "last_frame": []}
+    for clip in cut.clips:
+        frames = clip.x[: clip.length].astype(np.float64)
+        told = frames[source_frames:]
+        found["mean_pose"].append(np.square(told).mean())
+        found["last_frame"].append(np.square(told - frames[source_frames - 1]).mean())
+    return {name: np.array(values) for name, values in found.items()}
+
+
 def _predicted(model: nn.Module, cut: windows.Windows, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """States (L, D) and errors (L,) of every window's told frames."""
     device = next(model.parameters()).device
     with torch.inference_mode(), evaluation_mode(model):
         for batch in cut.clips.batches(batch_size):
             prediction = model.predict(batch.to(device))
+            if len(prediction.told) != len(batch.labels):
+                raise ValueError(
+                    f"{len(prediction.told)} persons in {len(batch.labels)} windows; needed one in each, to tell whose "
+                    "states and errors these are"
+                )
             states, wrong = prediction.states.cpu().numpy(), prediction.errors.cpu().numpy()
             for n, length in enumerate((batch.lengths - model.source_frames).tolist()):
                 yield states[n, :length], wrong[n, :length]

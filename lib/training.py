@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,17 @@ from lib.clips import Batch, ClipSet, collate
 from lib.models.layers import evaluation_mode
 from lib.objectives import autocast
 
-__all__ = ["History", "TrainConfig", "calibrate_norms", "evaluate", "fit", "predict"]
+__all__ = ["History", "TrainConfig", "Watch", "calibrate_norms", "evaluate", "fit", "predict"]
+
+
+@runtime_checkable
+class Watch(Protocol):
+    """Measures a network, which it leaves as it was; plain numbers by name."""
+
+    def __call__(self, network: nn.Module) -> dict[str, float]: ...
+
+    def digest(self) -> str:
+        """Tell it from other watches: `recipes.Recipe.fit` keeps a checkpoint for each."""
 
 
 class History(NamedTuple):
@@ -51,8 +61,8 @@ def fit(
 ) -> History:
     """Train `model` in place, by SGD with Nesterov momentum unless the configuration says otherwise.
 
-    A network with ``turns`` (`models.recurrent`) learns by its own losses and sees no labels; label smoothing and
-    balance mean nothing then.
+    A network with ``turns`` (`models.recurrent`) learns by its own losses and sees no labels; label smoothing,
+    balance, STF's losses and label smoothness mean nothing then.
 
     Parameters
     ----------

@@ -65,10 +65,9 @@ def test_short_runs_join_their_neighbours_as_in_the_slow_way(labels, least):
     assert merged.tolist() == oracles.merge_short(labels, least)
 
 
-def test_runs_are_counted_and_their_edges_found():
+def test_edges_of_runs_are_found():
     labels = np.array([4, 4, 1, 1, 1, 4])
     assert clustering.boundaries(labels).tolist() == [2, 5]
-    assert clustering.segment_ids(labels).tolist() == [0, 0, 1, 1, 1, 2]
 
 
 @pytest.mark.parametrize("summary", ["moments", "mean", "state"])
@@ -107,6 +106,10 @@ def test_baselines_find_segments_of_their_own_kind(rng, baseline):
     assert clustering.frame_scores(baseline(vectors, 4), labels).accuracy > 0.95
 
 
+def test_a_recording_in_which_nothing_changes_is_one_segment(rng):
+    assert not clustering.change_points(rng.normal(size=(60, 3)), 4, least=5).any()
+
+
 def test_fast_and_slow_movement_about_one_pose_differ_in_velocity_alone():
     t = np.arange(200)
     frames = np.where(t < 100, np.sin(t / 10), np.sin(t))[:, None]
@@ -117,22 +120,62 @@ def test_fast_and_slow_movement_about_one_pose_differ_in_velocity_alone():
 
 def test_a_picture_has_the_same_coordinates_every_time_and_keeps_distances_of_a_plane(rng):
     plane = rng.normal(size=(30, 2)) @ np.linalg.qr(rng.normal(size=(5, 2)))[0].T
-    spots = clustering.project(plane)
-    np.testing.assert_array_equal(spots, clustering.project(plane))
+    spots = clustering.principal(plane, 2)
+    np.testing.assert_array_equal(spots, clustering.principal(plane, 2))
     distance = lambda x: np.linalg.norm(x[:, None] - x[None], axis=2)  # noqa: E731
     np.testing.assert_allclose(distance(spots), distance(plane), atol=1e-9)
+
+
+def test_components_do_not_hang_on_an_svd_that_may_not_converge(rng, monkeypatch):
+    import scipy.linalg
+
+    def refuse(*_, **__):
+        raise np.linalg.LinAlgError("SVD did not converge")  # as on states of an untrained network
+
+    monkeypatch.setattr(scipy.linalg, "svd", refuse)
+    vectors = rng.normal(size=(40, 6)) * np.arange(6, 0, -1)
+    found = clustering.principal(vectors, 3)
+    _, _, axes = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)
+    np.testing.assert_allclose(np.abs(found), np.abs((vectors - vectors.mean(axis=0)) @ axes[:3].T), atol=1e-9)
 
 
 def test_views_of_recordings_are_scored_side_by_side(rng):
     vectors, labels = blobs(rng)
     edges = np.array([[38, 40, 42], [78, 80, 82], [118, 120, 122]])
     noise = rng.normal(size=vectors.shape)
-    parts = clustering.segmentations({"pose": [vectors], "noise": [noise]}, [4], least=5)
-    assert list(parts) == ["pose", "noise", "change_points", "hidden_markov"]
+    parts = clustering.segmentations({"pose": [vectors], "noise": [noise]}, [4], least=5, sequential=["pose"])
+    assert list(parts) == ["pose", "noise", "change_points_pose", "hidden_markov_pose"]
     table = clustering.score_table(parts, [labels], [edges], ["one"]).set_index("method")
     assert table.loc["pose", "accuracy"] == table.loc["pose", "boundary_f1"] == 1
     assert table.loc["noise", "ari"] < 0.2
     assert table.loc["pose", "found"] == 4
+
+
+def test_sequential_ways_are_made_of_the_views_that_are_asked_for(rng):
+    vectors, noise = blobs(rng)[0], rng.normal(size=(160, 3))
+    parts = clustering.segmentations({"pose": [noise], "pose_velocity": [vectors]}, [4], least=5)
+    names = [f"{way}_{view}" for view in ("pose", "pose_velocity") for way in ("change_points", "hidden_markov")]
+    assert list(parts) == ["pose", "pose_velocity", *names]
+    np.testing.assert_array_equal(parts[names[2]][0], clustering.change_points(vectors, 4, least=5))
+    assert not np.array_equal(parts[names[0]][0], parts[names[2]][0])
+
+
+@pytest.mark.parametrize(
+    ("method", "by"), [("kmeans", "kmeans"), ("agglomerative", "agglomerative"), ("hdbscan", "agglomerative")]
+)
+def test_a_criterion_chooses_the_number_of_every_way_by_clusters_of_the_same_method(rng, method, by, monkeypatch):
+    from lib.clustering import _study
+
+    vectors, _ = blobs(rng, dims=4)
+    asked = []
+    monkeypatch.setattr(_study, "choose_number", lambda *_, **options: asked.append(options["method"]) or 4)
+    parts = clustering.segmentations({"pose": [vectors]}, "silhouette", method=method, sequential=["pose"])
+    assert asked == [by]
+    assert {name: len(np.unique(part[0])) for name, part in parts.items()} == {
+        "pose": 4,
+        "change_points_pose": 4,
+        "hidden_markov_pose": 4,
+    }
 
 
 def test_runs_that_are_written_down_come_back(rng):
@@ -151,7 +194,9 @@ def test_runs_that_are_written_down_come_back(rng):
         (lambda x: clustering.cluster(x * np.nan, 2), "hold NaN"),
         (lambda x: clustering.cluster(x, "gap"), r"criterion 'gap'; choose a number or one of \['silhouette', 'bic'\]"),
         (lambda x: clustering.choose_number(x, [9]), "none between 2 and 5"),
-        (lambda x: clustering.project(x, method="tsne"), "method='tsne'; choose 'pca' or 'umap'"),
+        (lambda x: clustering.change_points(x, 2, least=5), "6 frames, needed at least two segments of least=5"),
+        (lambda x: clustering.segmentations({"a": [x]}, [2]), r"no views \['pose', 'pose_velocity'\]; .* \['a'\]"),
+        (lambda x: clustering.segmentations({"a": [x]}, [2, 2], sequential=()), r"num_clusters=\[2, 2\]; .* {'a': 1}"),
         (lambda x: clustering.frame_scores(np.zeros(3), np.zeros(4)), "3 frames for 4 labels"),
         (lambda x: clustering.over_frames([x], np.array([0]), 9, summary="max"), r"'max'; choose one of \['moments'"),
         (lambda x: clustering.over_frames([x], np.array([0]), 5), "window of frames 0 to 6; the recording has 0 to 5"),

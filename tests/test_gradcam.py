@@ -7,6 +7,7 @@ from torch import nn
 
 from lib import gradcam, models, skeletons
 from lib.clips import ClipSet
+from lib.skeletons import Skeleton
 
 SKELETON = "kinect20"
 
@@ -243,3 +244,28 @@ def test_targets_made_in_inference_mode_serve(net, rng):
     np.testing.assert_array_equal(
         gradcam.gradcam(net, batch, target=target)["layers.9"], gradcam.gradcam(net, batch, target=2)["layers.9"]
     )
+
+
+def recurrent():
+    options = {"in_channels": 1, "width": 0.01, "num_layers": 1}
+    skeleton = Skeleton("four", ("a", "b", "c", "d"), ((0, 1), (1, 2), (2, 3)), 0)
+    clips = ClipSet.from_arrays(np.random.default_rng(0).normal(size=(3, 7, 4, 1)), [0, 1, 0], skeleton)
+    return models.build("predict_cluster", num_classes=2, skeleton=skeleton, seed=0, **options), clips.batch([0, 1, 2])
+
+
+def test_recurrent_layers_are_explained_without_cudnn_which_refuses_them_in_evaluation_mode():
+    net, batch = recurrent()
+    asked = []
+    net.layers[0].register_forward_hook(lambda *_: asked.append(torch.backends.cudnn.enabled))
+    before = torch.backends.cudnn.enabled
+    gradcam.gradcam(net, batch)
+    assert asked == [False]
+    assert torch.backends.cudnn.enabled == before
+
+
+@pytest.mark.gpu
+def test_recurrent_layers_have_the_same_maps_on_a_gpu():
+    net, batch = recurrent()
+    cpu, cuda = gradcam.gradcam(net, batch), gradcam.gradcam(net.to("cuda"), batch)
+    for name, maps in cpu.items():
+        np.testing.assert_allclose(cuda[name], maps, rtol=1e-3, atol=1e-6)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import datasets, focus, paths, recipes, training
+from lib import datasets, focus, paths, recipes, runs, training
 from lib.focus import TERMS
 
 
@@ -139,3 +139,30 @@ def test_shares_are_numbers_each_once(text):
     assert recipes.parse_shares("0.1, 0.25 1") == [0.1, 0.25, 1.0]
     with pytest.raises(ValueError, match="needed numbers above 0"):
         recipes.parse_shares(text)
+
+
+class Counted:
+    """A watch that tells how often it has measured."""
+
+    def __init__(self, name):
+        self.name, self.calls = name, 0
+
+    def __call__(self, network):
+        self.calls += 1
+        return {"watched": float(self.calls)}
+
+    def digest(self):
+        return self.name
+
+
+def test_what_was_watched_does_not_outlive_what_measured_it(little, monkeypatch):
+    recipe, clips = little
+    recipe.fit(clips, 0, progress=False)
+    first, again, other, later = Counted("a"), Counted("a"), Counted("b"), Counted("a")
+    _, history = recipe.fit(clips, 0, watch=first, progress=False)
+    assert history.epochs["watched"].tolist() == [1, 2]  # though the same training had finished without a watch
+    assert recipe.fit(clips, 0, watch=again, progress=False)[1].epochs["watched"].tolist() == [1, 2]
+    recipe.fit(clips, 0, watch=other, progress=False)
+    monkeypatch.setattr(runs, "library", lambda: "other code")
+    recipe.fit(clips, 0, watch=later, progress=False)
+    assert [one.calls for one in (first, again, other, later)] == [2, 0, 2, 2]

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from lib import clustering, datasets, models, recognition, recordings, states, windows
 from lib.clips import ClipSet
+from lib.datasets import cmu
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +71,15 @@ def test_a_network_sees_no_label(parts):
 def test_views_have_one_vector_per_frame_and_states_where_they_arose(parts, predictor):
     test = recordings.prepared(parts[1], parts[0])
     views = states.views(test, {"net": predictor}, size=10, stride=3)
-    assert list(views) == ["net", "net_decoder", "pose", "pose_velocity"]
+    assert list(views) == ["net", "net_decoder", "net_target", "pose", "pose_velocity"]
     assert all(len(part[0]) == len(test[0]) for part in views.values())
     cut = windows.cut(recordings.as_clips(test), 10, 3)
     by_hand = [predictor.predict(cut.clips.batch([n])).states[0].detach().numpy() for n in cut.of(0)]
     expected = clustering.over_frames(by_hand, cut.start[cut.of(0)] + 6, len(test[0]))
     np.testing.assert_allclose(views["net_decoder"][0], expected, rtol=1e-4, atol=1e-5)
+    read = [states.encoder_states(predictor, cut)[n][6:] for n in cut.of(0)]
+    expected = clustering.over_frames(read, cut.start[cut.of(0)] + 6, len(test[0]))
+    np.testing.assert_allclose(views["net_target"][0], expected, rtol=1e-6)
     np.testing.assert_allclose(
         states.errors(predictor, cut)[0],
         predictor.predict(cut.clips.batch([0])).errors.mean().item(),
@@ -82,7 +88,7 @@ def test_views_have_one_vector_per_frame_and_states_where_they_arose(parts, pred
 
 
 def test_a_watcher_measures_and_leaves_the_network_alone(parts, predictor):
-    watch = states.watcher(recordings.prepared(parts[1], parts[0]), size=10, stride=8)
+    watch = states.Watcher(recordings.prepared(parts[1], parts[0]), 10, 8)
     before = [weight.clone() for weight in predictor.parameters()]
     predictor.train()
     measured = watch(predictor)
@@ -90,6 +96,55 @@ def test_a_watcher_measures_and_leaves_the_network_alone(parts, predictor):
     assert all(isinstance(value, float) for value in measured.values())  # a checkpoint holds plain numbers
     assert predictor.training
     assert all(torch.equal(a, b) for a, b in zip(before, predictor.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(("summary", "method", "least"), [("moments", "kmeans", 20), ("mean", "agglomerative", 1)])
+def test_what_is_watched_is_what_the_table_says(parts, predictor, summary, method, least):
+    test = recordings.prepared(parts[1], parts[0])
+    measured = states.Watcher(test, 10, 8, summary=summary, method=method, least=least)(predictor)
+    views = {"net": states.views(test, {"net": predictor}, size=10, stride=8, summary=summary)["net"]}
+    counts = [len(one.segment_names) for one in test]
+    found = clustering.segmentations(views, counts, method=method, least=least, sequential=())
+    labels, edges = [one.frame_labels() for one in test], [recordings.transitions(one) for one in test]
+    table = clustering.score_table(found, labels, edges, [one.name for one in test])
+    assert measured["ari"] == pytest.approx(table["ari"].mean())
+    assert measured["accuracy"] == pytest.approx(table["accuracy"].mean())
+
+
+def test_watchers_that_differ_have_other_digests(parts):
+    test = recordings.prepared(parts[1], parts[0])
+    renamed = [replace(one, segments=tuple(s._replace(name="same") for s in one.segments)) for one in test]
+    watchers = [
+        states.Watcher(test, 10, 8),
+        states.Watcher(test, 10, 8, summary="mean"),
+        states.Watcher(test, 10, 8, least=9),
+        states.Watcher(renamed, 10, 8),
+        states.Watcher(parts[1], 10, 8),
+    ]
+    assert len({one.digest() for one in watchers}) == 5
+    assert states.Watcher(test, 10, 8).digest() == watchers[0].digest()
+
+
+def test_simple_predictors_tell_the_mean_pose_or_the_last_frame(parts):
+    test = recordings.prepared(parts[1], parts[0])
+    cut = windows.cut(recordings.as_clips(test), 10, 7)
+    found = states.simple_errors(cut, 6)
+    n = int(cut.of(0)[2])
+    frames = test[0].channels[cut.start[n] : cut.start[n] + 10].astype(float)
+    assert found["mean_pose"][n] == pytest.approx(np.mean([x * x for frame in frames[6:] for x in frame]))
+    wrong = [(x - y) ** 2 for frame in frames[6:] for x, y in zip(frame, frames[5], strict=True)]
+    assert found["last_frame"][n] == pytest.approx(np.mean(wrong))
+    still = windows.cut(ClipSet.from_arrays([np.ones((12, 20, 3))], [0], "kinect20"), 10, 1)
+    assert not states.simple_errors(still, 6)["last_frame"].any()
+
+
+def test_two_persons_in_a_window_are_refused(rng):
+    clips = ClipSet.from_arrays([rng.normal(size=(10, 2, 20, 3)) for _ in range(3)], [0, 0, 0], "kinect20")
+    options = {"width": 0.01, "source_frames": 6, "target_frames": 4}
+    model = models.build("seq2seq", num_classes=1, skeleton="kinect20", seed=0, **options)
+    for measure in (states.errors, states.decoder_states):
+        with pytest.raises(ValueError, match="6 persons in 3 windows; needed one in each"):
+            measure(model, windows.cut(clips, 10, 1))
 
 
 def test_bodies_stand_where_their_root_is(parts):
@@ -111,9 +166,21 @@ def test_every_trial_of_subject_86_is_clustered_once_by_a_network_that_has_not_r
     assert len(skeleton) == 31
 
 
-def test_unknown_recordings_are_refused():
-    with pytest.raises(ValueError, match=r"name='h36m', fold=0; choose one of \['synthetic', 'cmu_subject86'\]"):
-        recordings.load("h36m")
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda part: recordings.load("h36m"), r"name='h36m', fold=0; choose one of \['synthetic', 'cmu_subject86'\]"),
+        (lambda part: recordings.load("synthetic", num_recordings=0), "num_recordings=0, needed at least 1"),
+        (lambda part: recordings.load("synthetic", num_recordings=-1), "num_recordings=-1, needed at least 1"),
+        (lambda part: recordings.load("synthetic", num_segments=1), "num_segments=1, .*; needed a recording, two"),
+        (lambda part: recordings.prepared([], part), "no recordings; needed at least one"),
+        (lambda part: recordings.as_clips([]), "no recordings; needed at least one"),
+        (lambda part: cmu.joint_positions(part[0]), r"joined_0: of 'synthetic'; needed one of \['cmu_mocap', 'cmu_sub"),
+    ],
+)
+def test_what_is_no_recording_is_refused(parts, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(parts[0])
 
 
 # Recognition
@@ -150,6 +217,12 @@ def test_classes_without_clips_are_never_chosen(clips, encoder):
     found = recognition.recognise(encoder, two, {"train": two})
     assert found["nearest_neighbor"]["train"] == 1
     assert found["linear_probe"]["train"] == 1
+
+
+def test_a_probe_needs_two_classes(clips, encoder):
+    one = clips.subset(clips.labels == 3)
+    with pytest.raises(ValueError, match=f"{len(one)} clips of 1 classes; needed two classes"):
+        recognition.fit_probe(encoder, one)
 
 
 def test_the_nearest_neighbour_is_by_angle_about_the_mean():

@@ -230,6 +230,7 @@ def test_recipes_build_what_they_say(clips):
         ),
         (lambda: network("predict_cluster", num_layers=0), "num_layers=0, needed at least 1"),
         (lambda: network("predict_cluster", scaling="unit"), r"'unit'; choose one of \['none', 'range'\]"),
+        (lambda: network("seq2seq", scaling="range"), r"seq2seq has no option \['scaling'\]"),
         (lambda: TrainConfig(clip_norm=0.0), "clip_norm=0.0, needed positive"),
     ],
 )

@@ -195,13 +195,16 @@ def recording():
     return recordings.load("synthetic", num_recordings=2, num_segments=3)[1][0]
 
 
-def explorer_of(recording):
+def explorer_of(recording, unnamed=0):
     from lib import clustering, recordings, widgets
 
     poses, skeleton = recordings.bodies(recording)
-    places = {"pose": clustering.project(recording.channels), "slow": clustering.project(recording.channels[:, :6])}
+    places = {
+        "pose": clustering.principal(recording.channels, 2),
+        "slow": clustering.principal(recording.channels[:, :6], 2),
+    }
     labels = recording.frame_labels()
-    rows = {"annotated": labels, "one cluster": np.zeros_like(labels)}
+    rows = {"annotated": labels, "one cluster": np.full_like(labels, unnamed)}
     return widgets.explore_recording(places, rows, recording.segment_names, poses, skeleton, fps=recording.fps)
 
 
@@ -215,6 +218,34 @@ def test_every_control_of_the_recording_explorer_changes_the_picture(recording):
     named(box, "states").value, named(box, "colours").value = "pose", "annotated"
     named(box, "frame").value = 0
     assert picture(box) in seen  # what moved is off the picture again
+
+
+def test_a_cluster_without_a_name_is_grey_in_the_embedding_as_on_the_timeline(recording):
+    import matplotlib.pyplot as plt
+
+    from lib import plots
+
+    labels, names = recording.frame_labels(), recording.segment_names[:-1]
+    assert labels.max() == len(names)
+    ax = plots.frame_embedding(np.random.default_rng(0).normal(size=(len(labels), 2)), labels, names)
+    colors = [tuple(dots.get_facecolor()[0, :3].round(3)) for dots in ax.collections]
+    assert len(set(colors)) == len(names) + 1
+    assert len(set(colors[-1])) == 1
+    bars = plots.timeline({"found": labels}, names, fps=30)
+    assert colors[-1] in {tuple(bar.get_facecolor()[0, :3].round(3)) for bar in bars.collections}
+    plt.close("all")
+
+
+def test_the_recording_explorer_leaves_a_cluster_without_a_name_to_the_plot(recording, monkeypatch):
+    from lib import plots
+
+    seen, original = [], plots.frame_embedding
+    monkeypatch.setattr(
+        plots, "frame_embedding", lambda x, labels, *a, **k: seen.append(labels) or original(x, labels, *a, **k)
+    )
+    box = explorer_of(recording, unnamed=len(recording.segment_names) + 3)
+    named(box, "colours").value = "one cluster"
+    assert set(seen[-1]) == {len(recording.segment_names) + 3}
 
 
 def pixels(image):

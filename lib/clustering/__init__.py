@@ -4,8 +4,8 @@ No function that makes clusters sees an annotation; `frame_scores` and `boundary
 """
 
 from lib.clustering._baselines import change_points, hidden_markov, pose_velocity
-from lib.clustering._cluster import METHODS, choose_number, cluster, project, separation
-from lib.clustering._frames import boundaries, merge_short, over_frames, segment_ids
+from lib.clustering._cluster import METHODS, choose_number, cluster, principal, separation
+from lib.clustering._frames import boundaries, merge_short, over_frames
 from lib.clustering._scores import BoundaryScores, FrameScores, boundary_scores, frame_scores, matched
 from lib.clustering._study import from_spans, score_table, segmentations, spans
 
@@ -25,9 +25,8 @@ __all__ = [
     "merge_short",
     "over_frames",
     "pose_velocity",
-    "project",
+    "principal",
     "score_table",
-    "segment_ids",
     "segmentations",
     "separation",
     "spans",

@@ -24,21 +24,22 @@ def pose_velocity(frames: Float[np.ndarray, "T F"], *, every: int = 1) -> Float[
     )
 
 
-def change_points(
-    vectors: Float[np.ndarray, "T D"], num_clusters: int, *, penalty: float = 1.0, least: int = 2
-) -> Int[np.ndarray, " T"]:
+def change_points(vectors: Float[np.ndarray, "T D"], num_clusters: int, *, least: int = 2) -> Int[np.ndarray, " T"]:
     """Segments of constant mean, then clusters of their means (Ward's).
 
     Segments by ``ruptures.KernelCPD`` with a linear kernel (PELT) on the 10 largest principal components, scaled to a
-    total variance of 1: the sum of squares within segments, plus ``penalty`` log T for each change, is least. A segment
-    has at least `least` frames. The number of segments is not given.
+    total variance of 1: the sum of squares within segments, plus log T for each change, is least. That is the Bayesian
+    information criterion for noise as large as all variance there is, 1 / K in each of K components, and so a
+    reluctant choice: K numbers per segment cost K (1 / K) log T. A segment has at least `least` frames. The number of
+    segments is not given.
     """
+    if len(vectors) < 2 * least:
+        raise ValueError(f"vectors: {len(vectors)} frames, needed at least two segments of least={least}")
     import ruptures
 
     scores = principal(vectors, COMPONENTS)
     scores = scores / max(float(np.sqrt(scores.var(axis=0).sum())), 1e-12)
-    cost = penalty * np.log(len(scores))
-    ends = ruptures.KernelCPD(kernel="linear", min_size=least).fit(scores).predict(pen=cost)
+    ends = ruptures.KernelCPD(kernel="linear", min_size=least).fit(scores).predict(pen=np.log(len(scores)))
     ids = np.repeat(np.arange(len(ends)), np.diff([0, *ends]))
     means = np.stack([scores[ids == i].mean(axis=0) for i in range(len(ends))])
     return cluster(means, min(num_clusters, len(means)))[ids]

@@ -89,31 +89,17 @@ def separation(vectors: Float[np.ndarray, "N D"], labels: Int[np.ndarray, " N"],
     return float(silhouette_score(vectors, labels)) if 1 < len(np.unique(labels)) < len(labels) else -1.0
 
 
-def project(vectors: Float[np.ndarray, "N D"], dims: int = 2, *, method: str = "pca") -> Float[np.ndarray, "N dims"]:
-    """Coordinates for a picture, never for clustering: principal components, or UMAP where ``umap-learn`` is installed.
-
-    Principal components have the sign that makes their largest entry positive.
-    """
-    if method == "pca":
-        return principal(vectors, dims)
-    if method != "umap":
-        raise ValueError(f"method={method!r}; choose 'pca' or 'umap'")
-    try:
-        from umap import UMAP
-    except ImportError as error:
-        raise ValueError("method='umap' needs the package umap-learn: pip install umap-learn, or use 'pca'") from error
-    return UMAP(n_components=dims, random_state=0).fit_transform(vectors)
-
-
 def principal(vectors: Float[np.ndarray, "N D"], dims: int) -> Float[np.ndarray, "N K"]:
-    """Scores on the `dims` largest principal components, or on as many as there are."""
-    pca = PCA(min(dims, *vectors.shape), svd_solver="full")
+    """Scores on the `dims` largest principal components, or on as many as there are; the largest entry is positive."""
+    pca = PCA(min(dims, *vectors.shape), svd_solver="covariance_eigh")  # LAPACK's SVD may not converge
     scores = pca.fit_transform(vectors)
     largest = np.take_along_axis(scores, np.abs(scores).argmax(axis=0)[None], axis=0)
     return scores * np.where(largest < 0, -1.0, 1.0)
 
 
 def _of_number(vectors: np.ndarray, number: int, method: str, seed: int) -> np.ndarray:
+    if number == 1:  # scikit-learn's agglomerative clustering refuses one vector
+        return np.zeros(len(vectors), dtype=np.int64)
     if method == "kmeans":
         return KMeans(number, n_init=10, random_state=seed).fit_predict(vectors)
     kind = {"linkage": "ward"} if method == "agglomerative" else {"linkage": "single", "metric": "cosine"}

@@ -57,11 +57,6 @@ def boundaries(labels: Shaped[np.ndarray, " T"]) -> Int[np.ndarray, " B"]:
     return np.flatnonzero(labels[1:] != labels[:-1]) + 1
 
 
-def segment_ids(labels: Shaped[np.ndarray, " T"]) -> Int[np.ndarray, " T"]:
-    """Count runs: the number of the run that each frame lies in, from 0."""
-    return np.cumsum(np.r_[0, labels[1:] != labels[:-1]])
-
-
 def merge_short(labels: Int[np.ndarray, " T"], least: int) -> Int[np.ndarray, " T"]:
     """Labels without runs of fewer than `least` frames.
 

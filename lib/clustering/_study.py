@@ -18,7 +18,7 @@ def segmentations(
     *,
     method: str = "kmeans",
     least: int = 1,
-    sequential: str | None = "pose",
+    sequential: Sequence[str] = ("pose", "pose_velocity"),
     seed: int = 0,
 ) -> dict[str, list[np.ndarray]]:
     """Cluster of every frame of every recording, each recording for itself.
@@ -28,28 +28,36 @@ def segmentations(
     views
         {name: per recording (T, D) vectors of frames}.
     num_clusters
-        One per recording, for all alike, or a criterion (`choose_number`), which chooses for each view.
+        One per recording, for all alike, or a criterion (`choose_number`), which chooses for each view by clusters of
+        `method`, in the place of HDBSCAN's by agglomerative ones.
     method
         As in `cluster`.
     least
         Frames below which a run of a cluster joins its neighbours (`merge_short`), for all alike.
     sequential
-        View that ``change_points`` and ``hidden_markov`` are made of; None for neither.
+        Views that ``change_points_<view>`` and ``hidden_markov_<view>`` are made of as well; () for none.
 
     Returns
     -------
-    {name: per recording (T,) clusters}.
+    {name: per recording (T,) clusters}, those of the views first.
     """
+    if missing := [name for name in sequential if name not in views]:
+        raise ValueError(f"sequential: no views {missing}; there are {list(views)}")
+    if not isinstance(num_clusters, str):
+        sizes = {name: len(vectors) for name, vectors in views.items()}
+        if np.ndim(num_clusters) == 0 or set(sizes.values()) - {len(num_clusters)}:
+            raise ValueError(f"num_clusters={num_clusters}; needed one for each recording of {sizes}, or a criterion")
+    by = "agglomerative" if method == "hdbscan" else method
     found = {name: [] for name in views}
-    extra = {} if sequential is None else {"change_points": [], "hidden_markov": []}
+    extra = {f"{way}_{name}": [] for name in sequential for way in ("change_points", "hidden_markov")}
     for name, vectors in views.items():
         for i, one in enumerate(vectors):
             count = num_clusters if isinstance(num_clusters, str) else int(num_clusters[i])
             found[name].append(merge_short(cluster(one, count, method=method, seed=seed), least))
-            if extra and name == sequential:
-                count = choose_number(one, criterion=count, seed=seed) if isinstance(count, str) else count
-                extra["change_points"].append(change_points(one, count, least=max(least, 2)))
-                extra["hidden_markov"].append(merge_short(hidden_markov(one, count, seed=seed), least))
+            if name in sequential:
+                count = choose_number(one, criterion=count, method=by, seed=seed) if isinstance(count, str) else count
+                extra[f"change_points_{name}"].append(change_points(one, count, least=max(least, 2)))
+                extra[f"hidden_markov_{name}"].append(merge_short(hidden_markov(one, count, seed=seed), least))
     return found | extra
 
 

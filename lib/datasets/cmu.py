@@ -25,6 +25,7 @@ from lib.datasets.expmaps import chain, rotations
 __all__ = ["ACTIONS", "FPS", "READERS", "Recording", "Segment", "drop_constant", "joint_positions", "recordings"]
 
 FPS = 120.0
+STILL = 1e-4  # standard deviation of a channel that does not move
 ACTIONS = ("basketball", "basketball_signal", "directing_traffic", "jumping", "running", "soccer", "walking")
 _ACTION_FILE = re.compile(rf"({'|'.join(ACTIONS)})_([1-9])\.txt")  # walking_extra has two digits
 _TRIAL_FILE = re.compile(r"(\d\d)(\.mat|_ground_truth\.txt)")
@@ -79,13 +80,11 @@ def recordings(
     return [found[i].resampled(fps) for i in np.flatnonzero(kept)]
 
 
-def drop_constant(
-    recordings: Sequence[Recording], train: Sequence[Recording], *, min_std: float = 1e-4
-) -> list[Recording]:
+def drop_constant(recordings: Sequence[Recording], train: Sequence[Recording]) -> list[Recording]:
     """Leave out the channels that stand still in `train`.
 
-    A channel goes when its standard deviation over all frames of `train` is below `min_std` (in the channel's unit), as
-    in Martinez et al. 2017; what it does in `recordings` is not looked at. Of the 117 channels of ``cmu_mocap`` 68 are
+    A channel goes when its standard deviation over all frames of `train` is below 1e-4 (in the channel's unit), as in
+    Martinez et al. 2017; what it does in `recordings` is not looked at. Of the 117 channels of ``cmu_mocap`` 68 are
     left (two more would move only between the rest pose and the rest), of the 96 of subject 86 62.
     """
     if not train:
@@ -97,7 +96,7 @@ def drop_constant(
                 f"{recording.name}: {len(recording.channel_names)} channels, but {train[0].name} has {len(names)}, or "
                 "others; needed the same ones"
             )
-    moves = np.concatenate([r.channels for r in train]).std(axis=0, dtype=np.float64) >= min_std
+    moves = np.concatenate([r.channels for r in train]).std(axis=0, dtype=np.float64) >= STILL
     names = tuple(name for name, kept in zip(names, moves, strict=True) if kept)
     return [replace(r, channels=r.channels[:, moves], channel_names=names) for r in recordings]
 
@@ -109,6 +108,8 @@ def joint_positions(recording: Recording) -> Float[np.ndarray, "T 31 3"]:
     actions, done by several people, share one body, so that no class can be told by its bones; the root keeps the
     height it had, which leaves the balls of the feet 6 cm below the floor to 10 cm above it.
     """
+    if recording.dataset not in _CHANNELS:
+        raise ValueError(f"{recording.name}: of {recording.dataset!r}; needed one of {list(_CHANNELS)}")
     if recording.channel_names != _CHANNELS[recording.dataset]:
         raise ValueError(
             f"{recording.name}: {len(recording.channel_names)} channels, needed all {len(_CHANNELS[recording.dataset])}"

@@ -20,11 +20,6 @@ class Segment(NamedTuple):
     earliest: int
     latest: int
 
-    @property
-    def best(self) -> int:
-        """Best frame of the transition, another name of ``stop``."""
-        return self.stop
-
 
 @dataclass(frozen=True, eq=False)
 class Recording:

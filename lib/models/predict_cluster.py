@@ -11,6 +11,7 @@ from lib.models.recurrent import SequenceNetwork, StateLayer, Turn, last_true, m
 from lib.skeletons import Skeleton
 
 DECODERS = ("fixed_state", "zero_input")
+SCALINGS = ("none", "range")
 
 
 class PredictCluster(SequenceNetwork):
@@ -65,13 +66,15 @@ class PredictCluster(SequenceNetwork):
             in_channels=in_channels,
             width=width,
             dropout=dropout,
-            scaling=scaling,
             stream=stream,
         )
+        if scaling not in SCALINGS:
+            raise ValueError(f"scaling={scaling!r}; choose one of {list(SCALINGS)}")
         if num_layers < 1:
             raise ValueError(f"num_layers={num_layers}, needed at least 1")
         if decoder not in DECODERS:
             raise ValueError(f"decoder={decoder!r}; choose one of {list(DECODERS)}")
+        self.scaling = scaling
         size = 2 * self.units
         sizes = [self.num_features] + num_layers * [size]
         blocks = [_Dropped(c, size, dropout if i else 0.0) for i, c in enumerate(sizes[:-1])]
@@ -83,7 +86,17 @@ class PredictCluster(SequenceNetwork):
 
     def extra_repr(self) -> str:
         """Name what the weights do not tell; checkpoints compare it."""
-        return f"{super().extra_repr()}, decoder={self.kind!r}"
+        return f"{super().extra_repr()}, scaling={self.scaling!r}, decoder={self.kind!r}"
+
+    def _normalised(self, x: torch.Tensor, slot_of: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """``"range"`` brings each person's channels into [-1, 1] over true frames and joints."""
+        if self.scaling == "range":
+            hidden = x if mask is None else x.masked_fill(mask == 0, torch.inf)
+            low = hidden.amin(dim=(2, 3), keepdim=True)
+            hidden = x if mask is None else x.masked_fill(mask == 0, -torch.inf)
+            high = hidden.amax(dim=(2, 3), keepdim=True)
+            x = 2 * (x - low) / (high - low).clamp(min=1e-6) - 1
+        return super()._normalised(x, slot_of, mask)
 
     def players(self) -> dict[str, list[nn.Parameter]]:
         """One: everything but the probe."""

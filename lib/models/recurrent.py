@@ -1,7 +1,7 @@
 """What the networks that learn without labels share: GRU layers over true frames, and how persons enter them.
 
 They have ``players``, groups of weights that learn by losses of their own, and ``turns``, which makes these losses from
-a batch; `training.fit` asks for both. Their classifier learns nothing there: it is for a probe on the frozen embedding.
+a batch; `objectives` asks for both. Their classifier learns nothing there: it is for a probe on the frozen embedding.
 """
 
 from abc import abstractmethod
@@ -17,7 +17,6 @@ from lib.models.network import SkeletonNetwork
 from lib.skeletons import Skeleton
 
 UNITS = 1024  # of a published layer
-SCALINGS = ("none", "range")
 
 
 class Turn(NamedTuple):
@@ -61,7 +60,6 @@ class SequenceNetwork(SkeletonNetwork):
         in_channels: int,
         width: float,
         dropout: float,
-        scaling: str,
         stream: str,
     ):
         super().__init__(
@@ -73,34 +71,21 @@ class SequenceNetwork(SkeletonNetwork):
             pooling="masked",
             stream=stream,
         )
-        if scaling not in SCALINGS:
-            raise ValueError(f"scaling={scaling!r}; choose one of {list(SCALINGS)}")
-        self.scaling = scaling
         self.num_features = self.num_joints * in_channels
         self.units = max(8, round(UNITS * width / 8) * 8)
 
-    def extra_repr(self) -> str:
-        """Name what the weights do not tell; checkpoints compare it."""
-        return f"{super().extra_repr()}, scaling={self.scaling!r}"
-
     def _normalised(self, x: torch.Tensor, slot_of: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """(P, V C, T, 1) poses; ``"range"`` brings each person's channels into [-1, 1] over true frames and joints."""
-        if self.scaling == "range":
-            hidden = x if mask is None else x.masked_fill(mask == 0, torch.inf)
-            low = hidden.amin(dim=(2, 3), keepdim=True)
-            hidden = x if mask is None else x.masked_fill(mask == 0, -torch.inf)
-            high = hidden.amax(dim=(2, 3), keepdim=True)
-            x = 2 * (x - low) / (high - low).clamp(min=1e-6) - 1
-        x = x.permute(0, 3, 1, 2).flatten(1, 2)[..., None]  # (P, V C, T, 1)
+        """(P, V C, T, 1) poses."""
+        x = x.permute(0, 3, 1, 2).flatten(1, 2)[..., None]
         return x if mask is None else x * mask
 
     @abstractmethod
     def turns(self, batch: Batch) -> Iterator[Turn]:
         """Losses of a training step, in order; each is made after the weights of the one before have moved."""
 
+    @abstractmethod
     def players(self) -> dict[str, Sequence[nn.Parameter]]:
         """Weights by player; the classifier belongs to none."""
-        return {"network": self._all_but(self.classifier)}
 
     def _all_but(self, *parts: nn.Module) -> list[nn.Parameter]:
         apart = {id(weight) for part in parts for weight in part.parameters()}

@@ -48,8 +48,8 @@ class Seq2Seq(SequenceNetwork):
         Frames read and told; 25 and 25, or 50 and 25, as published.
     dropout
         Of the poses that are read (not of those fed back); none as published.
-    scaling, stream
-        As in `PredictCluster`.
+    stream
+        As in `STGCN`.
 
     Notes
     -----
@@ -69,7 +69,6 @@ class Seq2Seq(SequenceNetwork):
         source_frames: int = 25,
         target_frames: int = 25,
         dropout: float = 0.0,
-        scaling: str = "none",
         stream: str = "joint",
     ):
         super().__init__(
@@ -78,7 +77,6 @@ class Seq2Seq(SequenceNetwork):
             in_channels=in_channels,
             width=width,
             dropout=dropout,
-            scaling=scaling,
             stream=stream,
         )
         if source_frames < 1 or target_frames < 1:
@@ -180,7 +178,6 @@ class AdversarialSeq2Seq(Seq2Seq):
         fidelity: float = 1.0,
         continuity: float = 1 / 0.6,
         dropout: float = 0.0,
-        scaling: str = "none",
         stream: str = "joint",
     ):
         super().__init__(
@@ -191,7 +188,6 @@ class AdversarialSeq2Seq(Seq2Seq):
             source_frames=source_frames,
             target_frames=target_frames,
             dropout=dropout,
-            scaling=scaling,
             stream=stream,
         )
         if not (fidelity >= 0 and continuity >= 0):

@@ -41,7 +41,7 @@ def timeline(
         edges = np.r_[0, np.flatnonzero(np.diff(labels)) + 1, len(labels)]
         for start, stop in pairwise(edges):
             label = int(labels[start])
-            color = class_style(label)[0] if label < len(class_names) else "#d9d9d9"
+            color = _style(label, class_names)[0]
             ax.broken_barh(
                 [(start / fps, (stop - start) / fps)], (-place - 0.4, 0.8), color=color, lw=0.4, edgecolor="white"
             )
@@ -72,20 +72,24 @@ def frame_embedding(
     ax: Axes | None = None,
     legend: bool = True,
 ) -> Axes:
-    """Draw a dot per frame, joined in time by a faint line, and a skeleton beside the middle frame of each class."""
+    """Draw a dot per frame, joined in time by a faint line, and a skeleton beside the middle frame of each class.
+
+    Clusters beyond `class_names` are grey, as in `timeline`, and have no skeleton.
+    """
     if len(coordinates) != len(labels) or (poses is not None and len(poses) != len(labels)):
         raise ValueError(f"coordinates: {len(coordinates)} frames, {len(labels)} labels; needed as many of each")
     ax = new_axes(ax, (6.8, 4.6))
     ax.plot(*coordinates.T, color=GRAY, lw=0.5, alpha=0.35, zorder=1)
     for label in np.unique(labels):
-        color, marker = class_style(int(label))
+        color, marker = _style(int(label), class_names)
         ax.scatter(*coordinates[labels == label].T, s=9, c=color, marker=marker, lw=0, alpha=0.8, zorder=2)
     ax.set(xlabel="first component", ylabel="second component")
     ax.margins(0.18)
-    if poses is not None and skeleton is not None:
+    named = labels < len(class_names)
+    if poses is not None and skeleton is not None and named.any():
         ax.margins(0.34)
         ax.autoscale_view()
-        _thumbnails(ax, coordinates, labels, poses, skeleton)
+        _thumbnails(ax, coordinates[named], labels[named], poses[named], skeleton)
     if legend:
         shown = [
             Line2D([], [], ls="", marker=class_style(c)[1], color=class_style(c)[0], ms=6, label=name)
@@ -93,6 +97,11 @@ def frame_embedding(
         ]
         ax.legend(handles=shown, loc="upper left", bbox_to_anchor=(1.0, 1.02), fontsize=8)
     return ax
+
+
+def _style(label: int, class_names: Sequence[str]) -> tuple[str, str]:
+    """Colour and marker; of a cluster without a name a grey dot."""
+    return class_style(label) if label < len(class_names) else ("#d9d9d9", "o")
 
 
 def _thumbnails(ax: Axes, coordinates, labels, poses, skeleton: Skeleton) -> None:

@@ -41,8 +41,7 @@ def explore_recording(
 
     def prepare(name, color):
         top, bottom = canvas.figure.subplots(2, 1, height_ratios=[2.2, 1])
-        labels = np.minimum(rows[color], len(class_names) - 1)
-        plots.frame_embedding(coordinates[name], labels, class_names, ax=top, legend=False)
+        plots.frame_embedding(coordinates[name], rows[color], class_names, ax=top, legend=False)
         small = top.inset_axes([0.78, 0.5, 0.22, 0.5])
         small.set(xlim=(-reach, reach), ylim=(-reach, reach))
         plots.timeline(rows, class_names, fps=fps, ax=bottom)
