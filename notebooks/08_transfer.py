@@ -251,9 +251,9 @@ compared = pd.DataFrame(compared).melt(ignore_index=False, var_name="points").re
 trust.over_seeds(compared, ["points", "dataset"]).round(1)
 
 # %% [markdown]
-# It is both. On NW-UCLA, where the camera moves, the labelled clips' own statistics win back about half of what freezing
-# loses, and they help the classifier alone as well; on the other two they change little. With them, frozen layers still
-# cost some points against tuning everything, on all three.
+# Weights, and perhaps statistics. With the labelled clips' own statistics, frozen layers still cost four to six points
+# against tuning everything, on all three targets. On NW-UCLA, where the camera moves, the statistics are worth seven points
+# in the mean, which three seeds do not decide; on the other two they change little.
 #
 # ## Could one have known?
 #
@@ -298,9 +298,9 @@ gains = pd.concat(gains, names=["dataset"]).drop(columns="ahead")
 level.to_frame().join(gains).join(theirs, on="step").round(1)
 
 # %% [markdown]
-# Here STF's features are behind MS-G3D's in the mean on both targets, and the intervals hold 0: nothing of the published
-# gain is to be seen. It is no surprise at this size, where STF is not ahead of MS-G3D on its own dataset either
-# ([](#nb-train-msg3d-stf)). MS-G3D's features are ahead of ST-GCN's.
+# Here STF's features are behind MS-G3D's on NW-UCLA, and on MSR Action3D nothing is decided: of the published gain nothing
+# is to be seen. At this size STF is not ahead of MS-G3D on its own dataset either ([](#nb-train-msg3d-stf)). MS-G3D's
+# features are ahead of ST-GCN's in the mean.
 #
 # **What this does not show.** One size of network (a quarter of the published width, few epochs), one budget of clips, and
 # one learning rate for every depth: a smaller one might spare old weights. NTU RGB+D has twice the classes of all three

@@ -335,6 +335,7 @@ others.pivot(index=["corruption", "claim", "dataset"], columns="step", values="v
 # %%
 from lib import claims, scores
 
+pd.set_option("display.max_colwidth", None)  # claims are sentences
 held = claims.geometry(known)
 ends = zip(held["mean"], held["low"], held["high"], strict=True)
 held["measured"] = [f"{mean:+.2f} [{low:+.2f}, {high:+.2f}] " for mean, low, high in ends] + held["verdict"]
@@ -363,7 +364,7 @@ held["measured"].unstack("dataset", sort=False).fillna("")
 # mild, see above. **Transfer.** Old movements help everywhere where the classifier alone is tuned; with all layers tuned
 # not every interval lies above 0. That early layers may stay as they are holds, or is not decided, with the last eight of
 # ten tuned within one dataset; between datasets it does not hold for any number of them. That smoothness tells which
-# layers to tune holds nowhere. STF's features do not transfer better than MS-G3D's by these rows.
+# layers to tune holds nowhere, nor that STF's features transfer better than MS-G3D's.
 #
 # **What this does not show.** One kind of network, small and trained for few passes, on two sets of single persons; the
 # paper's are larger, and its kind and levels of noise are unknown. Noise is independent from frame to frame, which is
