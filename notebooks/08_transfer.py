@@ -272,7 +272,7 @@ pd.concat(found, axis=1).T.unstack().round(2)
 
 # %% [markdown]
 # **No score earns anything over a rule that looks at nothing.** To tune everything costs next to nothing between datasets
-# and two points within one; every score's advice costs several times as much. Label smoothness orders the depths no
+# and two points within one; every score's advice costs several times as much in the mean. Label smoothness orders the depths no
 # better than chance. LogME and the nearest neighbour order them the wrong way round: they ask how well a layer's output
 # tells the new classes apart, and deep layers do so best before any tuning. What tuning is to find out is another thing,
 # namely how much better the layers could still get.
@@ -303,8 +303,8 @@ level.to_frame().join(gains).join(theirs, on="step").round(1)
 # features are ahead of ST-GCN's in the mean.
 #
 # **What this does not show.** One size of network (a quarter of the published width, few epochs), one budget of clips, and
-# one learning rate for every depth: a smaller one might spare old weights. NTU RGB+D has twice the classes of all three
-# datasets together, and its early layers may well be more general. Between datasets a few movements are in both (throw,
+# one learning rate for every depth: a smaller one might spare old weights. NTU RGB+D 120 has twice as many classes as the
+# three datasets together, and its early layers may well be more general. Between datasets a few movements are in both (throw,
 # sit down, tennis swing), so that not every class is new. Five seeds give wide intervals, and depths are few, so that a
 # rank correlation over them is coarse.
 #
