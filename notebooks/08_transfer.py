@@ -106,10 +106,10 @@ found.round(3)
 # %% [markdown]
 # ## Tuning more and more layers
 #
-# The last layers learn, the others keep weights and, unless `norms` says otherwise, statistics. A classifier for the new classes learns always. Beside
-# the network that knows the old classes stands a fresh one with the same layers frozen at random weights, its
-# normalisations set to the labelled clips; with all layers tuned it is training from scratch. Epochs grow with the root
-# of what is missing, as on [](#nb-scarce-data).
+# The last layers learn, the others keep weights and, unless `norms` says otherwise, statistics. A classifier for the
+# new classes learns always. Beside the network that knows the old classes stands a fresh one with the same layers
+# frozen at random weights, its normalisations set to the labelled clips; with all layers tuned it is training from
+# scratch. Epochs grow with the root of what is missing, as on [](#nb-scarce-data).
 
 # %%
 plain = recipes.focus_step(recipe, "modules" if network == "stf" else network)  # cross-entropy alone
