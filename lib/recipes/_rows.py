@@ -1,0 +1,42 @@
+"""Recipes and rows of results: what a row says of its recipe, and which rows were made by the recipes as they are."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from lib.focus import TERMS
+from lib.recipes._chosen import RECIPES
+from lib.recipes._recipe import Recipe
+from lib.recipes._steps import focus_step
+
+
+def described(recipe: Recipe) -> dict[str, object]:
+    """Return what a row of results says about how a network was made and trained."""
+    own = ("width", "num_frames", "align", "dropout")
+    inner = ("epochs", "turn", "precision", "device", "optimizer", "learning_rate", "weight_decay", "batch_size")
+    return {n: getattr(recipe.train, n) for n in inner} | {n: getattr(recipe, n) for n in own}
+
+
+def unchanged(rows: pd.DataFrame, among: Mapping[str, Recipe] = RECIPES) -> pd.DataFrame:
+    """Rows of a study that were trained as the recipes say, on official splits of the real datasets.
+
+    Other widths, epochs, weights or streams that somebody recorded are left out, so that no table mixes networks.
+    """
+    kept = []
+    for dataset, recipe in among.items():
+        part = rows[rows["dataset"] == dataset]
+        if dataset == "synthetic" or not len(part):
+            continue
+        wanted = {name: value for name, value in described(recipe).items() if name != "device"}
+        same = [part[name].isna() if value is None else part[name].eq(value) for name, value in wanted.items()]
+        same += [part[name].isna() for name in ("protocol", "stream") if name in part]
+        for name in TERMS:
+            if name in part:
+                weights = {step: getattr(focus_step(recipe, step).train.focus, name) for step in set(part["step"])}
+                same.append(part[name].eq(part["step"].map(weights)))
+        if "smoothness_weight" in part:
+            weights = {step: focus_step(recipe, step).train.smoothness for step in set(part["step"])}
+            same.append(part["smoothness_weight"].fillna(0.0).eq(part["step"].map(weights)))
+        kept.append(part[np.logical_and.reduce(same)])
+    return pd.concat(kept) if kept else rows.iloc[:0]
