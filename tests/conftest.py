@@ -55,6 +55,17 @@ def downloads():
 
 
 @pytest.fixture(scope="session")
+def videos(downloads):
+    """Folder of downloaded Kinetics clips; the book needs none, so a reader with the skeletons alone is right."""
+    from pathlib import Path
+
+    folder = Path(downloads) / "video"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there: no Kinetics clips beside the skeletons")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def expected(dtw, tmp_path_factory):
     """Distances of `store_cases.walks()`, stored without a stop."""
     from store_cases import CHOICES, walks

@@ -231,11 +231,8 @@ def test_files_are_closed_after_success_and_failure(exact, tmp_path):
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("name", ["arm_wrestling", "clean_and_jerk", "skateboarding", "ta_chi"])
-def test_downloaded_clips_are_read(downloads, name):
-    folder = Path(downloads) / "video"
-    if not folder.is_dir():  # the book needs none of them, so a reader with the skeletons alone is right
-        pytest.skip(f"{folder} is not there: no Kinetics clips beside the skeletons")
-    path = folder / f"{name}.mp4"
+def test_downloaded_clips_are_read(videos, name):
+    path = videos / f"{name}.mp4"
     clip = video.read(path, stride=8, start=10)
     assert clip.shape == (3, 16, 112, 112)
     assert 0.3 < clip.std() < 2
