@@ -18,10 +18,11 @@ def described(recipe: Recipe) -> dict[str, object]:
     return {n: getattr(recipe.train, n) for n in inner} | {n: getattr(recipe, n) for n in own}
 
 
-def unchanged(rows: pd.DataFrame, among: Mapping[str, Recipe] = RECIPES) -> pd.DataFrame:
+def unchanged(rows: pd.DataFrame, among: Mapping[str, Recipe] = RECIPES, *, fused: bool = False) -> pd.DataFrame:
     """Rows of a study that were trained as the recipes say, on official splits of the real datasets.
 
-    Other widths, epochs, weights or streams that somebody recorded are left out, so that no table mixes networks.
+    Other widths, epochs, weights or streams that somebody recorded are left out, so that no table mixes networks; those
+    of several streams, column ``streams``, are kept where `fused` says so.
     """
     kept = []
     for dataset, recipe in among.items():
@@ -30,7 +31,10 @@ def unchanged(rows: pd.DataFrame, among: Mapping[str, Recipe] = RECIPES) -> pd.D
             continue
         wanted = {name: value for name, value in described(recipe).items() if name != "device"}
         same = [part[name].isna() if value is None else part[name].eq(value) for name, value in wanted.items()]
-        same += [part[name].isna() for name in ("protocol", "stream") if name in part]
+        if "protocol" in part:
+            same.append(part["protocol"].isna())
+        if "streams" in part and not fused:
+            same.append(part["streams"].fillna(recipe.stream).eq(recipe.stream))
         for name in TERMS:
             if name in part:
                 weights = {step: getattr(focus_step(recipe, step).train.focus, name) for step in set(part["step"])}
@@ -40,3 +44,20 @@ def unchanged(rows: pd.DataFrame, among: Mapping[str, Recipe] = RECIPES) -> pd.D
             same.append(part["smoothness_weight"].fillna(0.0).eq(part["step"].map(weights)))
         kept.append(part[np.logical_and.reduce(same)])
     return pd.concat(kept) if kept else rows.iloc[:0]
+
+
+def curves(histories: Mapping[str, pd.DataFrame], key: str) -> pd.DataFrame:
+    """Return a row per network: its name in the column `key`, and ``accuracy 0`` and so on of each epoch.
+
+    `histories` are `training.History.epochs` by name; accuracies are those on the augmented training clips, to 1e-4.
+    """
+    rows = {name: epochs.set_index("epoch")["accuracy"].round(4) for name, epochs in histories.items()}
+    wide = pd.DataFrame(rows).T.add_prefix("accuracy ")
+    return wide.rename_axis(index=key, columns=None).reset_index()
+
+
+def over_epochs(rows: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Turn rows of `curves` into a table: ``epoch``, and of each value of `by` the mean over rows, ``stf accuracy``."""
+    wide = rows.filter(regex=r"^accuracy \d+$").groupby(rows[by]).mean().T
+    wide.index = wide.index.str.removeprefix("accuracy ").astype(int).rename("epoch")
+    return wide.sort_index().dropna(how="all").add_suffix(" accuracy").reset_index().rename_axis(columns=None)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lib.recipes import Recipe
+from lib.recipes._recipe import Recipe
 from lib.training import TrainConfig
 
 _NO_CHANCE = TrainConfig(
@@ -25,7 +25,7 @@ _PREDICTOR = Recipe(
     options={"source_frames": 25, "target_frames": 25},
     train=replace(_NO_CHANCE, learning_rate=0.002, epochs=20, clip_norm=1.0),
 )
-RECORDINGS: Mapping[str, Recipe] = {
+RECORDING_RECIPES: Mapping[str, Recipe] = {
     "synthetic": replace(
         _PREDICTOR,
         width=0.0625,
@@ -47,7 +47,7 @@ _AUTOENCODER = Recipe(
     options={"num_layers": 1},
     train=replace(_NO_CHANCE, learning_rate=0.004, batch_size=64, epochs=100, clip_norm=25.0),
 )
-CLIPS: Mapping[str, Recipe] = {
+EMBEDDING_RECIPES: Mapping[str, Recipe] = {
     "synthetic": replace(_AUTOENCODER, width=0.0625, train=replace(_AUTOENCODER.train, batch_size=32, epochs=12)),
     "nw_ucla": replace(_AUTOENCODER, train=replace(_AUTOENCODER.train, epochs=50)),
     "utd_mhad": _AUTOENCODER,
