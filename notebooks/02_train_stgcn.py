@@ -109,7 +109,9 @@ pd.Series(row).round(3).to_frame(dataset)
 
 # %%
 row |= recipes.described(recipe) | {"clips_train": len(clips["train"]), "threads": torch.get_num_threads()}
-runs.save_table("training", pd.DataFrame([row]));
+runs.save_table("training", pd.DataFrame([row]))
+curves = recipes.curves({name: past.epochs for name, past in histories.items()}, "stream")
+runs.save_table("curves", curves.assign(step="stgcn", **recipes.described(recipe)));
 
 # %%
 #| label: fig-confusion

@@ -25,6 +25,7 @@ import pandas as pd
 import torch
 
 from lib import attribution, datasets, faithfulness, focus, losses, paths, plots, recipes, runs, scores, training, trust
+from lib.models.fusion import Fusion
 
 # %% tags=["parameters"]
 dataset: str = "synthetic"  # synthetic, nw_ucla, utd_mhad or msr_action3d
@@ -35,7 +36,7 @@ num_explained: int = 16  # test clips whose focus is checked
 epochs: int | None = None  # passes over the training clips; None: the dataset's recipe, as for all below
 width: float | None = None  # channels as a share of the published 96, 192, 384
 num_frames: int | None = None  # every clip stretched to this
-stream: str | None = None  # joint, bone, joint_motion or bone_motion
+streams: str = "joint"  # or several networks a step whose scores are fused, "2*joint + bone"; the first is explained
 device: str | None = None  # cpu or cuda
 exploration: float | None = None  # weight of the term where a step has it
 divergence: float | None = None  # likewise
@@ -67,8 +68,9 @@ print(losses.masked_input(x, q, centre=x.mean(dim=3, keepdim=True)))
 # enters them; the focus of each is GradCAM as far as these features act by way of that module.
 
 # %%
-changes = {"epochs": epochs, "width": width, "num_frames": num_frames, "stream": stream, "device": device}
-recipe = recipes.get(dataset, recipes.FOCUS_RECIPES, **changes)
+weights = recipes.parse_streams(streams)
+changes = {"epochs": epochs, "width": width, "num_frames": num_frames, "device": device}
+recipe = recipes.get(dataset, recipes.FOCUS_RECIPES, stream=next(iter(weights)), **changes)
 given = {"exploration": exploration, "divergence": divergence, "adjacency": adjacency, "consistency": consistency}
 given = {name: weight for name, weight in given.items() if weight is not None}
 recipe = replace(recipe, train=replace(recipe.train, focus=replace(recipe.train.focus, **given)))
@@ -99,16 +101,20 @@ pd.DataFrame({"balanced": start, "recipe": {name: getattr(recipe.train.focus, na
 # Exploration takes steps of its own, one in eight: together with the others it did not settle, the authors write.
 
 # %%
-trained = {step: recipes.focus_step(recipe, step).fit(clips["train"], seed) for step in networks}
-networks = {step: pair[0] for step, pair in trained.items()}
-histories = {step: pair[1].epochs for step, pair in trained.items()}
+trained = {
+    step: {name: replace(recipes.focus_step(recipe, step), stream=name).fit(clips["train"], seed) for name in weights}
+    for step in networks
+}
+fused = {step: Fusion({name: pair[0] for name, pair in pairs.items()}, weights) for step, pairs in trained.items()}
+networks = {step: pairs[recipe.stream][0] for step, pairs in trained.items()}
+histories = {step: pairs[recipe.stream][1].epochs for step, pairs in trained.items()}
 pd.concat({step: epochs.tail(1) for step, epochs in histories.items()}).droplevel(1).round(3)
 
 # %%
 rows = []
-for step, model in networks.items():
+for step, model in fused.items():
     row = {"step": step, **asdict(recipes.focus_step(recipe, step).train.focus)}
-    row["seconds"] = round(histories[step]["seconds"].sum(), 1)
+    row["seconds"] = round(sum(history.seconds for _, history in trained[step].values()), 1)
     row["train_accuracy"] = histories[step]["accuracy"].iloc[-1]
     for split in splits[1:]:
         row[split] = training.evaluate(model, clips[split], config=recipe.train).top1
@@ -119,7 +125,7 @@ row[["train_accuracy", *[name for name in row if name.startswith("test")]]].roun
 
 # %%
 held_out, config = clips[splits[-1]], recipe.train
-recall = {step: training.evaluate(model, held_out, config=config).per_class for step, model in networks.items()}
+recall = {step: training.evaluate(model, held_out, config=config).per_class for step, model in fused.items()}
 recall = pd.DataFrame(recall, index=held_out.class_names).T.add_prefix("recall ")
 
 # %% [markdown]
@@ -149,7 +155,9 @@ faithful.unstack("step").round(3)
 columns = faithful.unstack(["measure", "method"])
 columns.columns = [", ".join(names) for names in columns.columns]
 table = row.join([recall, columns]).rename_axis("step").reset_index()
-runs.save_table("focus", table.assign(seed=seed, **recipes.described(recipe)));
+runs.save_table("focus", table.assign(seed=seed, **recipes.described(recipe)))
+curves = recipes.curves(histories, "step")
+runs.save_table("curves", curves.assign(**recipes.described(recipe)));
 
 # %% [markdown]
 # On the synthetic set the decisive joints and frames are known (`truth`, average precision, beside chance and beside

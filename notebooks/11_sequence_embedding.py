@@ -76,9 +76,9 @@ pd.DataFrame(
 ).set_index("clustered")
 
 # %%
-from lib import sequence_recipes, states
+from lib import states
 
-recipe = recipes.get(recorded, sequence_recipes.RECORDINGS, epochs=epochs, width=width)
+recipe = recipes.get(recorded, recipes.RECORDING_RECIPES, epochs=epochs, width=width)
 size, stride = recipe.options["source_frames"] + recipe.options["target_frames"], 5  # frames, of and between windows
 cut = windows.cut(recordings.as_clips(ready["train"]), size, stride)
 untrained = recipe.build(cut.clips, seed)
@@ -203,7 +203,7 @@ failure.round(3)
 # embedding knows, and the untrained encoder says how much of that the architecture brings along.
 
 # %%
-own = recipes.get(dataset, sequence_recipes.CLIPS, epochs=embedding_epochs, width=width)
+own = recipes.get(dataset, recipes.EMBEDDING_RECIPES, epochs=embedding_epochs, width=width)
 splits = ["train", "test", *(["test_clean"] if dataset == "nw_ucla" and protocol is None else [])]
 limit = num_clips if dataset == "synthetic" else None
 clips = {
@@ -287,7 +287,7 @@ plots.joints_over_time({"states of the encoder": maps.T}, names);
 from lib import trust
 
 stored = runs.studies()
-own = sequence_recipes.RECORDINGS["cmu_subject86"]
+own = recipes.RECORDING_RECIPES["cmu_subject86"]
 asked = "recorded == 'cmu_subject86' and clusters == 'annotated' and algorithm == 'kmeans'"
 asked += " and summary == 'moments' and least == 1"
 trained = f"{asked} and epochs == {own.train.epochs} and width == {own.width}"
@@ -381,7 +381,7 @@ pd.DataFrame(flags).round(3)
 # of clips recognised: NW-UCLA's test clips with and without copies of training clips, UTD-MHAD's test clips.
 
 # %%
-own = {name: (one.train.epochs, one.width, one.num_frames) for name, one in sequence_recipes.CLIPS.items()}
+own = {name: (one.train.epochs, one.width, one.num_frames) for name, one in recipes.EMBEDDING_RECIPES.items()}
 known = stored["recognition"].query("protocol.isna() and dataset != 'synthetic'")
 known = known[known[["embedding_epochs", "width", "num_frames"]].apply(tuple, axis=1) == known["dataset"].map(own)]
 places = [split for split in ("test", "test_clean") if split in known]

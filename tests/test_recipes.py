@@ -112,13 +112,25 @@ def test_studies_keep_to_the_recipes():
     row |= recipes.described(recipe)
     weight = recipe.train.focus.exploration
     others = [{"width": 1.0}, {"protocol": "selection"}, {"dataset": "synthetic"}, {"epochs": 3}, {"step": "stf"}]
-    others += [{"exploration": 7.0}, {"exploration": weight}]  # weights of another step
-    with_term = row | {"seed": 1, "step": "exploration", "exploration": weight}
+    others += [{"streams": "joint + bone"}, {"exploration": 7.0}, {"exploration": weight}]  # weights of another step
+    with_term = row | {"seed": 1, "streams": "joint", "step": "exploration", "exploration": weight}
     rows = pd.DataFrame([row, with_term, *(row | change for change in others)])
     rows["smoothness_weight"] = [np.nan, *[0.0] * (len(rows) - 1)]  # rows from before there was such a weight
     rows = pd.concat([rows, pd.DataFrame([row | {"smoothness_weight": 77.0}])], ignore_index=True)
     assert recipes.unchanged(rows, recipes.FOCUS_RECIPES)["seed"].tolist() == [0, 1]
+    assert len(recipes.unchanged(rows, recipes.FOCUS_RECIPES, fused=True)) == 3
     assert list(recipes.unchanged(rows[rows["dataset"] == "synthetic"], recipes.FOCUS_RECIPES).columns) == list(rows)
+
+
+def test_learning_curves_survive_the_way_into_a_row_and_back():
+    accuracy = {"short": [0.1, 0.5], "long": [0.2, 0.4, 0.6]}
+    histories = {n: pd.DataFrame({"epoch": range(len(values)), "accuracy": values}) for n, values in accuracy.items()}
+    rows = recipes.curves(histories, "step")
+    assert rows["step"].tolist() == ["short", "long"]
+    other = rows.assign(**{"accuracy 0": [0.3, 0.2]})
+    found = recipes.over_epochs(pd.concat([rows, other]).assign(width=0.5), "step")
+    expected = {"epoch": [0, 1, 2], "long accuracy": [0.2, 0.4, 0.6], "short accuracy": [0.2, 0.5, np.nan]}
+    pd.testing.assert_frame_equal(found, pd.DataFrame(expected), check_like=True)
 
 
 def test_true_lengths_are_a_recipes_choice_too():

@@ -8,7 +8,7 @@ import pytest
 import torch
 from model_cases import clip, disturbed
 
-from lib import models, objectives, recipes, sequence_recipes, training
+from lib import models, objectives, recipes, training
 from lib.clips import Batch, ClipSet
 from lib.training import TrainConfig
 
@@ -209,7 +209,7 @@ def test_published_sizes():
 
 
 def test_recipes_build_what_they_say(clips):
-    recipe = recipes.get("cmu_subject86", sequence_recipes.RECORDINGS, width=0.02, epochs=1)
+    recipe = recipes.get("cmu_subject86", recipes.RECORDING_RECIPES, width=0.02, epochs=1)
     assert recipe.build(clips, 0).source_frames == 25
     assert recipe.options == {"source_frames": 25, "target_frames": 25}
 

@@ -26,8 +26,8 @@ def learning_curves(
     ----------
     history
         One row per epoch (and seed), as in ``History.epochs``: ``epoch``, at least one column with "loss" in its name,
-        and any with "accuracy" (0 to 1). Names that start with ``validation_`` or ``val_`` are validation. A column
-        ``seed``, where present, tells runs apart.
+        and any with "accuracy" (0 to 1). Names that start with ``validation_`` or ``val_`` are validation; of several
+        networks it is "name accuracy". A column ``seed``, where present, tells runs apart.
     axes
         One for losses and, where there are accuracies, one for them.
     """
@@ -88,7 +88,8 @@ def _spoken(column: str) -> str:
     if _is_validation(column):
         rest = column.split("_", 1)[1]
         return "validation" if rest in ("loss", "accuracy") else f"validation {rest.replace('_', ' ')}"
-    return "training" if column in ("loss", "accuracy") else column.replace("_", " ").replace("train ", "training ")
+    rest = column.removesuffix(" accuracy").replace("_", " ").replace("train ", "training ")
+    return "training" if column in ("loss", "accuracy") else rest
 
 
 @styled
