@@ -52,7 +52,8 @@ def of_runs(rows: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        Rows of one run and condition differ, as those of runs with different settings do.
+        Rows of one run and condition differ, as those of runs with different settings do; a run without clean clips, or
+        at chance with them.
     """
     ids = ["dataset", "seed", "corruption", "step", "level", "unit"]
     answered = rows.assign(now=scores.honest(rows), chance=1 / rows["num_classes"], layer=np.nan)
@@ -66,12 +67,15 @@ def of_runs(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _damage(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     condition = [*by, "corruption", "step"]
-    rows = rows.drop_duplicates([*condition, "now"])  # clean clips come once per sweep
+    rows = rows.drop_duplicates([*condition, "now", "chance"])  # clean clips come once per sweep
     if (twice := rows.duplicated(condition)).any():
         found = rows.loc[twice, condition].iloc[0].to_dict()
         raise ValueError(f"rows: several that differ for {found}; needed one per run and condition")
     clean = rows[rows["step"] == 0].set_index(by)["now"].rename("clean")
     rows = rows[rows["step"] > 0].join(clean, on=by)
+    if (wrong := rows["clean"].isna() | (rows["clean"] == rows["chance"])).any():
+        found = rows.loc[wrong, [*by, "clean", "chance"]].iloc[0].to_dict()
+        raise ValueError(f"rows: {found}; needed a row of step 0, away from chance, to tell what was lost")
     value = share_lost(rows["clean"], rows["now"], rows["chance"])
     return rows.assign(value=value, change=rows["now"] - rows["clean"])
 
@@ -110,6 +114,4 @@ def claims(found: pd.DataFrame, layer: str) -> pd.DataFrame:
     rows = pd.concat(
         {claim: put[kind].rename("value").reset_index() for claim, kind in CLAIMS.items()}, names=["claim"]
     )
-    table = trust.over_seeds(rows.reset_index("claim"), [*keys[:-1], "claim"])
-    verdicts = [trust.verdict(low, high) for low, high in zip(table["low"], table["high"], strict=True)]
-    return table.assign(verdict=verdicts)
+    return trust.decided(rows.reset_index("claim"), [*keys[:-1], "claim"])

@@ -64,6 +64,21 @@ def paired_gains(rows: pd.DataFrame, baseline: str, *, by: str = "step") -> pd.D
     return pd.DataFrame.from_dict(found, orient="index", columns=columns).rename_axis(by)
 
 
+def decided(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Do as `over_seeds`, with the ``verdict`` whether the mean of a combination is above 0."""
+    table = over_seeds(rows, by)
+    return table.assign(verdict=[verdict(low, high) for low, high in zip(table["low"], table["high"], strict=True)])
+
+
+def written(table: pd.DataFrame, digits: int) -> pd.Series:
+    """Text of a table's rows, ``+1.2 [-0.3, +2.7]``, and behind it the ``verdict`` where there is one."""
+    ends = zip(table["mean"], table["low"], table["high"], strict=True)
+    text = pd.Series(
+        [f"{mean:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]" for mean, low, high in ends], table.index
+    )
+    return text + " " + table["verdict"] if "verdict" in table else text
+
+
 def verdict(low: float, high: float) -> str:
     """Is a value above 0? One of `VERDICTS`, by the ends of its interval; NaN decides nothing."""
     if low > 0:

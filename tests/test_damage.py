@@ -81,9 +81,20 @@ def test_rows_of_other_settings_are_refused_and_repeated_clean_rows_are_not(step
     clean = rows[rows["step"] == 0]
     again = pd.concat([rows, clean], ignore_index=True)
     pd.testing.assert_frame_equal(damage.of_runs(again), damage.of_runs(rows))
-    other = rows[rows["step"] == step].assign(test=0.4)
-    with pytest.raises(ValueError, match=f"several that differ for .*'step': {step}.*; needed one per run and condit"):
-        damage.of_runs(pd.concat([rows, other], ignore_index=True))
+    for change in ({"test": 0.4}, {"num_classes": 5}, {"chance_mass": 0.5}):
+        other = rows[rows["step"] == step].assign(**change)
+        with pytest.raises(
+            ValueError, match=f"several that differ for .*'step': {step}.*; needed one per run and condit"
+        ):
+            damage.of_runs(pd.concat([rows, other], ignore_index=True))
+
+
+def test_a_run_without_clean_clips_or_at_chance_with_them_is_refused():
+    rows = runs_of(0.9, 0.5, 0.1, 0.3, 0.6, seeds=[0, 1])
+    with pytest.raises(ValueError, match=r"'seed': 1, 'clean': nan.*needed a row of step 0"):
+        damage.of_runs(rows[(rows["seed"] == 0) | (rows["step"] > 0)])
+    with pytest.raises(ValueError, match=r"'layer': 'layers.0', 'clean': 0.9, 'chance': 0.9.*away from chance"):
+        damage.of_runs(runs_of(0.9, 0.5, 0.9, 0.9, 0.6, seeds=[0]))
 
 
 def test_errors_say_what_was_found_and_needed():

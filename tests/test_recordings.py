@@ -109,6 +109,8 @@ def test_what_is_watched_is_what_the_table_says(parts, predictor, summary, metho
     table = clustering.score_table(found, labels, edges, [one.name for one in test])
     assert measured["ari"] == pytest.approx(table["ari"].mean())
     assert measured["accuracy"] == pytest.approx(table["accuracy"].mean())
+    wrong = states.errors(predictor, windows.cut(recordings.as_clips(test), 10, 8))
+    assert measured["error"] == pytest.approx(wrong.mean())
 
 
 def test_watchers_that_differ_have_other_digests(parts):
@@ -118,10 +120,14 @@ def test_watchers_that_differ_have_other_digests(parts):
         states.Watcher(test, 10, 8),
         states.Watcher(test, 10, 8, summary="mean"),
         states.Watcher(test, 10, 8, least=9),
+        states.Watcher(test, 10, 8, method="agglomerative"),
+        states.Watcher(test, 10, 8, seed=1),
+        states.Watcher(test, 12, 8),
+        states.Watcher(test, 10, 4),
         states.Watcher(renamed, 10, 8),
         states.Watcher(parts[1], 10, 8),
     ]
-    assert len({one.digest() for one in watchers}) == 5
+    assert len({one.digest() for one in watchers}) == len(watchers)
     assert states.Watcher(test, 10, 8).digest() == watchers[0].digest()
 
 

@@ -18,6 +18,10 @@ def test_answers_are_paired_over_clips(network):
     found = robustness.answers(right, spoiled, clips.labels, {"test": ~some | some, "test_clean": some})
     assert (found["test"], found["test_change"]) == (0.75, -0.25)
     assert found["test_low"] < -0.25 < found["test_high"] < 0
+    ends = [
+        robustness.answers(right, spoiled, clips.labels, {"test": ~some}, seed=seed)["test_low"] for seed in range(9)
+    ]
+    assert len(set(ends)) > 1
     assert [found[f"test_clean{part}"] for part in ("", "_change", "_low", "_high")] == [1, 0, 0, 0]
 
 

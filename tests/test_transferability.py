@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib import datasets, features, geometry, protocols, recipes, transferability
+from lib import datasets, dtw, features, geometry, graphs, protocols, recipes, smoothness, transferability
+from lib.clips import ClipSet
 
 
 def clouds(rng, num_classes=3, per_class=8, dimensions=5, apart=2.0):
@@ -56,14 +57,32 @@ def test_layers_are_scored_in_their_order_after_the_clips():
     recipe = recipes.focus_step(recipe, "stgcn")
     clips = recipe.prepare(datasets.load("synthetic", split="train", limit=40, progress=False))
     clips = clips.subset(protocols.budget(clips, 2, 0))
+    alone = [np.concatenate([clip.x[:, :1], 0 * clip.x[:, :1]], axis=1) for clip in clips]  # a second person is absent
+    clips = ClipSet.from_arrays(alone, clips.labels, clips.skeleton, class_names=clips.class_names)
     model = recipe.build(clips, 0)
     found = transferability.by_layer(model, clips, num_neighbors=3)
     assert list(found.index) == ["clips", *model.layer_names]
     assert list(found.columns) == list(transferability.SCORES)
     assert np.isfinite(found.to_numpy()).all()
     assert found["cross-class mass"].between(0, 1).all()
-    vectors = np.stack([part.mean(axis=0) for part in features.extract(model, clips, pool="joints")["layers.9"]])
-    assert found.loc["layers.9", "LogME"] == pytest.approx(transferability.logme(vectors, clips.labels), rel=1e-5)
+    joints = features.extract(model, clips, pool="joints")["layers.9"]
+    check_scores(found.loc["layers.9"], features.extract(model, clips, ["layers.9"])["layers.9"], joints, clips, 4)
+    assert not all(clip.present.all() for clip in clips)
+    persons = [[clip.x[: clip.length, m] for m in np.flatnonzero(clip.present)] for clip in clips]
+    frames = [np.reshape(sum(each) / len(each), (len(each[0]), -1)) for each in persons]
+    check_scores(found.loc["clips"], frames, frames, clips, 1)
+
+
+def check_scores(row, sequences, averaged, clips, stride):
+    """Scores of a layer whose frames are `stride` input frames apart, against direct ones."""
+    vectors = np.stack([part.mean(axis=0) for part in averaged])
+    size = max(4 // stride, 1)
+    distances = dtw.pairwise(sequences, window_size=size, stride=size, radius=0.2, normalize="path")
+    graph = graphs.nnk(distances, 3, sigma=graphs.bandwidth(distances, 3, scale=1 / 3))
+    assert row["cross-class mass"] == pytest.approx(smoothness.label_smoothness(graph, clips.labels).cross_class_mass)
+    assert row["linear probe"] == geometry.linear_probe(vectors, clips.labels).cross_validated
+    assert row["LogME"] == pytest.approx(transferability.logme(vectors, clips.labels), rel=1e-5)
+    assert row["nearest neighbour"] == transferability.nearest_neighbor(vectors, clips.labels)
 
 
 def test_agreement_orders_depths_and_prices_the_choice():

@@ -84,3 +84,11 @@ def test_verdicts_follow_the_ends_of_the_interval():
     ends = ((0.1, 0.2), (-0.2, -0.1), (-0.1, 0.1))
     assert [trust.verdict(*one) for one in ends] == list(trust.VERDICTS)
     assert trust.verdict(np.nan, np.nan) == "not decided"
+
+
+def test_decisions_stand_behind_the_numbers_that_they_rest_on():
+    values = {"up": [1.0, 1.1, 1.2], "down": [-1.0, -1.1, -1.2], "open": [-1.0, 0.0, 1.0]}
+    found = trust.decided(rows(values), ["method"])
+    assert found["verdict"].tolist() == ["holds", "does not hold", "not decided"]
+    assert trust.written(found, 1)["up"] == "+1.1 [+0.9, +1.3] holds"
+    assert trust.written(found.drop(columns="verdict"), 2)["down"] == "-1.10 [-1.35, -0.85]"
