@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import nn
 
 from lib.clips import Batch
+from lib.focus import focus_maps
 from lib.gradcam import gradcam, upsample_time
 from lib.models.layers import evaluation_mode, frame_mask
 
@@ -28,6 +29,23 @@ def of_layers(
     maps = gradcam(model, batch, layers, target)
     found = {n: upsample_time(part, model.layer_strides[n], batch.lengths.cpu().numpy()) for n, part in maps.items()}
     return found | {"motion energy": motion_energy(batch), "random": random(batch, rng)}
+
+
+def of_focus(
+    model: nn.Module,
+    batch: Batch,
+    target: torch.Tensor,
+    rng: np.random.Generator,
+    *,
+    layers: Sequence[str] | None = None,
+) -> dict[str, Float[np.ndarray, "N M T V"]]:
+    """Return what `of_layers` does, and from a network with STF-GCN modules the last one's ``focus`` and ``beta``."""
+    found = of_layers(model, batch, target, rng, layers=layers)
+    if getattr(model, "focus_places", ()):
+        maps, lengths = focus_maps(model, batch, target), batch.lengths.cpu().numpy()
+        own = {name: upsample_time(getattr(maps, name), maps.stride, lengths) for name in ("focus", "beta")}
+        found = own | found
+    return found
 
 
 def every(

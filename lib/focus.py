@@ -26,6 +26,8 @@ TERMS = ("exploration", "divergence", "adjacency", "consistency")
 class FocusLosses:
     """Weights of STF's terms beside the classification loss, 0 leaves one out; and what the paper leaves open.
 
+    Exploration has steps of its own, and its weight is the share of the learning rate that they are taken with.
+
     A focus is that of one module: GradCAM of what enters it, as far as it acts by way of the module's own convolutions
     and graph. The paper's modules stand in a row; here two of them share their features, and without this the last two
     would have the same focus.
@@ -111,15 +113,17 @@ def terms(logits: torch.Tensor, batch: Batch, modules: list[Module], config: Foc
     the mean over all modules. Normalisations hold their statistics, as in evaluation, where a focus is looked at; what
     the terms teach is therefore the slope with these statistics given. Absent persons do not count.
     """
-    best, second = logits.topk(2, dim=1).indices.T
-    explained = batch.labels if config.explained == "label" else best
+    explained = batch.labels if config.explained == "label" else logits.argmax(dim=1)
     wanted, found = config.beside, {}
+    if "divergence" in wanted and logits.shape[1] < 2:
+        raise ValueError("divergence compares the focus of two classes; this network knows one")
     if "consistency" in wanted and len(modules) < 2:
         raise ValueError("consistency joins two STF-GCN modules; this network has one")
     seen = modules if "adjacency" in wanted else modules[-2:]  # the slopes of all come in one go
     again = config.moving_target or bool(wanted.keys() - {"adjacency"})
     first = [present_rows(q, batch.present) for q in _focuses(logits, explained, seen, again=again)]
     if "divergence" in wanted:
+        best, second = logits.topk(2, dim=1).indices.T
         rival = torch.where(best == explained, second, best)
         other = _focuses(logits, rival, modules[-1:], again=True)[0]
         found["divergence"] = losses.divergence(first[-1], present_rows(other, batch.present))
@@ -164,28 +168,38 @@ def exploration(model: nn.Module, batch: Batch, config: FocusLosses) -> torch.Te
         return losses.exploration(exact, explained, score=config.score)
 
 
-def focus_maps(model: nn.Module, batch: Batch) -> tuple[Float[np.ndarray, "N M T_l V"], Float[np.ndarray, "N M T_l V"]]:
-    """Return the last module's focus on the predicted class, and its beta, in evaluation mode; absent persons are 0."""
+class FocusMaps(NamedTuple):
+    """The last module's focus on a class, and its guess of it; absent persons and padded frames are 0."""
+
+    focus: Float[np.ndarray, "N M T_l V"]
+    beta: Float[np.ndarray, "N M T_l V"]
+    stride: int  # frames of the input for one of the maps
+
+
+def focus_maps(model: nn.Module, batch: Batch, target: torch.Tensor | None = None) -> FocusMaps:
+    """Look at the last module's focus on the predicted classes, or on `target` (N,), in evaluation mode."""
     batch = batch.to(next(model.parameters()).device)
     with torch.enable_grad(), evaluation_mode(model):
         x = batch.x.detach().clone().requires_grad_()  # joins the modules to the graph even where weights are frozen
         with watch(model) as modules:
             logits = model(x, batch.lengths, batch.present)
-        focus = _focuses(logits, logits.argmax(dim=1), modules[-1:], again=False)[0]
+        target = logits.argmax(dim=1) if target is None else target
+        focus = _focuses(logits, target, modules[-1:], again=False)[0]
     found = []
     for values in (focus, modules[-1].beta):
         values = present_rows(values, batch.present)
         out = values.new_zeros(*batch.present.shape, *values.shape[1:])
         out[batch.present] = values
         found.append(out.detach().float().cpu().numpy())
-    return found[0], found[1]
+    return FocusMaps(*found, stride=modules[-1].stride)
 
 
 def balanced(model: nn.Module, batch: Batch, config: FocusLosses, classification: float) -> dict[str, float]:
     """Weights for all four terms, measured on one batch: powers of ten that bring each to the classification loss.
 
-    The paper chooses weights so; its numbers are not known. The batch should hold many classes. Normalisations take its
-    mean and variance, as in training; the network stays as it is.
+    The paper chooses weights so; its numbers are not known. Exploration's is worth something with SGD alone, whose
+    steps are as long as slopes are steep. The batch should hold many classes. Normalisations take its mean and
+    variance, as in training; the network stays as it is.
     """
     model = copy.deepcopy(model).train()
     for norm in (m for m in model.modules() if isinstance(m, nn.BatchNorm2d)):
@@ -207,6 +221,10 @@ def _focuses(logits: torch.Tensor, classes: torch.Tensor, modules: list[Module],
     score = logits.gather(1, classes[:, None]).sum()
     exact = torch.promote_types(logits.dtype, torch.float32)
     ends = [end for m in modules for end in (m.beta, *(output for _, output in m.convs))]
+    if not all(end.requires_grad for end in ends):
+        raise ValueError(
+            "an STF-GCN module and all before it are frozen: no slope tells its focus; tune it, or no terms"
+        )
     found = []
     with features_explained():
         slopes = iter(torch.autograd.grad(score, ends, create_graph=again, retain_graph=True))

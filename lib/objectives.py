@@ -5,7 +5,7 @@ before the next is made. `training.fit` knows no more about it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
@@ -24,6 +24,7 @@ class Objective(ABC):
     """What `training.fit` asks for; `step` counts from the first epoch."""
 
     optimizers: dict[str, torch.optim.Optimizer]
+    shares: Mapping[str, float] = {}  # of the learning rate, for players that have less than all of it
 
     @abstractmethod
     def turns(self, batch: Batch, step: int) -> Iterator[Turn]:
@@ -56,7 +57,8 @@ class OwnObjective(Objective):
 class Classification(Objective):
     """Cross entropy with STF's terms and label smoothness beside it, and now and then exploration.
 
-    The last has an optimiser of its own: its slopes must not ride on the momentum of the others.
+    The last has an optimiser of its own: its slopes must not ride on the momentum of the others. Its weight is a share
+    of the learning rate. Under SGD that is what weighing the loss does; AdamW's steps do not know how large a loss is.
     """
 
     def __init__(self, model: nn.Module, train: ClipSet, config: TrainConfig):
@@ -65,6 +67,7 @@ class Classification(Objective):
             "network": _optimizer(model.parameters(), config),
             "explorer": _optimizer(model.parameters(), replace(config, weight_decay=0.0)),
         }
+        self.shares = {"explorer": config.focus.exploration}
         self.weight = class_weights(train, config.device) if config.class_balanced else None
 
     def turns(self, batch: Batch, step: int) -> Iterator[Turn]:
@@ -88,7 +91,7 @@ class Classification(Objective):
         if config.focus.exploration and step % config.focus.exploration_every == 0:
             with autocast(config.precision, config.device):
                 term = focus.exploration(self.model, batch, config.focus)
-            yield Turn("explorer", config.focus.exploration * term, {"exploration": term})
+            yield Turn("explorer", term, {"exploration": term})
 
 
 @contextmanager

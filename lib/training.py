@@ -103,8 +103,9 @@ def fit(
             _train_mode(model)
             for step, batch in enumerate(epoch_batches(train, config, epoch)):
                 rate = _learning_rate(config, epoch + step / steps)
-                for group in [group for one in optimizers for group in one.param_groups]:
-                    group["lr"] = rate
+                for player, optimizer in goal.optimizers.items():
+                    for group in optimizer.param_groups:
+                        group["lr"] = rate * goal.shares.get(player, 1.0)
                 for turn in goal.turns(batch, epoch * steps + step):
                     _descend(goal.optimizers[turn.player], turn.loss, config.clip_norm)
                     sums.update({name: term.item() * len(batch.labels) for name, term in turn.terms.items()})

@@ -141,7 +141,7 @@ measured = {
     step: faithfulness.measure(
         model,
         explained,
-        partial(attribution.of_layers, model, rng=np.random.default_rng(seed), layers=layers),
+        partial(attribution.of_focus, model, rng=np.random.default_rng(seed), layers=layers),
         rng=np.random.default_rng(seed),
         num_steps=6,
         num_draws=0,
@@ -166,7 +166,7 @@ runs.save_table("curves", curves.assign(**recipes.described(recipe)));
 
 # %%
 last = next((model for step, model in reversed(networks.items()) if step not in ("stgcn", "msg3d")), probe)
-q, beta = focus.focus_maps(last, explained.batch(np.arange(len(explained))))
+q, beta, _ = focus.focus_maps(last, explained.batch(np.arange(len(explained))))
 place = int(q.sum(axis=(1, 2, 3)).argmax())  # the focus of some clips is zero: nothing speaks for their class
 person = {"focus": losses.scaled(torch.as_tensor(q[place, :1]))[0].numpy(), "beta": beta[place, 0]}
 person = {name: np.repeat(part, 2, axis=0) for name, part in person.items()}  # one column per input frame

@@ -17,7 +17,7 @@
 
 # %%
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pandas as pd
 import torch
@@ -73,7 +73,7 @@ for share, places in kept.items():
         row = {"step": step, "share": share, "clips_train": len(train), "seconds": round(history.seconds, 1)}
         for split in splits[1:]:
             row[split] = training.evaluate(model, clips[split], config=recipe.train).top1
-        row |= {"epochs_share": own.train.epochs, "smoothness_weight": own.train.smoothness}
+        row |= {"epochs_share": own.train.epochs, "smoothness_weight": own.train.smoothness, **asdict(own.train.focus)}
         rows.append(row)
 table = pd.DataFrame(rows).assign(seed=seed, **recipes.described(recipe))
 runs.save_table("scarce", table)

@@ -3,8 +3,10 @@ import pyramid_cases
 import pytest
 import torch
 from faithfulness_cases import SKELETON, WRIST, Watcher, batch_of
+from focus_cases import network, three_clips
+from model_cases import disturbed
 
-from lib import attribution, models
+from lib import attribution, focus, models
 
 
 def test_a_still_body_keeps_every_joints_mean_and_padding(rng):
@@ -59,3 +61,18 @@ def test_gradcam_of_a_layer_of_a_network_on_video():
     expected = torch.nn.functional.interpolate(expected, x.shape[2:], mode="trilinear")[0, 0].clamp(min=0)
     found = attribution.video_gradcam(model, x, 1, "second")
     np.testing.assert_allclose(found, expected.detach(), rtol=1e-4, atol=1e-7)
+
+
+def test_a_network_with_modules_says_itself_where_it_looks(rng):
+    batch, target = three_clips(rng).batch([0, 1]), torch.tensor([3, 1])
+    found = attribution.of_focus(disturbed(network(), scale=0.05), batch, target, rng, layers=["layers.1"])
+    assert list(found) == ["focus", "beta", "layers.1", "motion energy", "random"]
+    own = focus.focus_maps(disturbed(network(), scale=0.05), batch, target)
+    for name in ("focus", "beta"):
+        assert found[name].shape == found["random"].shape
+        np.testing.assert_allclose(found[name][0, :, ::2], getattr(own, name)[0, :, :6], rtol=1e-5)
+        assert not found[name][1, :, 9:].any()  # padding
+    other = focus.focus_maps(disturbed(network(), scale=0.05), batch, target - 1).focus
+    assert not np.allclose(own.focus, other)
+    plain = models.build("msg3d", num_classes=4, skeleton="kinect20", width=0.0625, seed=0)
+    assert list(attribution.of_focus(plain, batch, target, rng, layers=["layers.1"])) == list(found)[2:]

@@ -136,6 +136,66 @@ def test_weights_bring_terms_to_the_classification_loss(clips):
         assert 1.4 / 10**0.51 < weights[name] * abs(value.item()) < 1.4 * 10**0.51
 
 
+def test_exploration_is_weighed_with_the_statistics_of_the_batch(clips):
+    model, batch = network().train(), clips.batch([0, 1, 2])
+    logit = FocusLosses(exploration=1.0, score="logit")  # of any size: a probability is seldom below a tenth
+    with torch.no_grad():
+        model.classifier.bias.zero_()
+    own = copy.deepcopy(model)
+    for norm in (module for module in own.modules() if isinstance(module, torch.nn.BatchNorm2d)):
+        norm.momentum = 1.0
+    passed(own, batch)
+    value = focus.exploration(own, batch, logit).item()
+    weights = focus.balanced(model, batch, logit, classification=1.4)
+    assert weights["exploration"] == losses.balanced_weights({"exploration": value}, 1.4)["exploration"]
+    other = focus.exploration(model, batch, logit).item()
+    assert weights["exploration"] != losses.balanced_weights({"exploration": other}, 1.4)["exploration"]
+
+
+def test_focuses_of_other_strides_are_compared_at_the_same_frames(clips):
+    model = disturbed(network(focus_places=("layers.1.windows", "layers.2.joints")), scale=0.05)
+    batch = clips.batch([0, 1])
+    logits, modules = passed(model, batch)
+    first, last = focus._focuses(logits, logits.argmax(dim=1), modules, again=False)
+    assert first.shape[1] == 12
+    last = losses.resized(last, torch.tensor([6, 5, 5]) * 2 - torch.tensor([0, 1, 1]), 12, 2)
+    found = focus.terms(logits, batch, modules, FocusLosses(consistency=1.0))["consistency"]
+    torch.testing.assert_close(found, losses.consistency(first, last))
+
+
+@pytest.mark.parametrize("score", losses.SCORES)
+def test_what_is_explored_is_the_class_and_the_score_that_are_asked_for(small, clips, score):
+    batch, seen = clips.batch([0]), []
+    with torch.no_grad():
+        wrong = small(*batch[:3]).argmin(dim=1)
+    hook = small.register_forward_hook(lambda _, inputs, logits: seen.append(logits))
+    try:
+        config = FocusLosses(exploration=1.0, explained="label", score=score)
+        found = focus.exploration(small, batch._replace(labels=wrong), config)
+    finally:
+        hook.remove()
+    values = seen[1].softmax(dim=1) if score == "probability" else seen[1]
+    torch.testing.assert_close(found, values[0, wrong].squeeze())
+
+
+def test_one_class_or_frozen_modules_cannot_be_taught_a_focus(clips):
+    batch = clips.batch([0])._replace(labels=torch.tensor([0]))
+    alone = network(num_classes=1)
+    with pytest.raises(ValueError, match="divergence compares the focus of two classes; this network knows one"):
+        focus.terms(*_in_order(alone, batch), FocusLosses(divergence=1.0))
+    frozen = network()
+    for weights in [*frozen.input_norms.parameters(), *frozen.layers[0].parameters()]:
+        weights.requires_grad_(False)
+    with pytest.raises(ValueError, match="an STF-GCN module and all before it are frozen"):
+        focus.terms(*_in_order(frozen, batch), FocusLosses(adjacency=1.0))
+    assert "consistency" in focus.terms(*_in_order(frozen, batch), FocusLosses(consistency=1.0))
+
+
+def _in_order(model, batch):
+    logits, modules = passed(model, batch)
+    return logits, batch, modules
+
+
 def test_a_clip_is_explored_alike_alone_and_beside_longer_ones(small, clips):
     seen = []
     hook = small.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))

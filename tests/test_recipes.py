@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import datasets, focus, paths, recipes, runs, training
-from lib.focus import TERMS
+from lib import datasets, focus, objectives, paths, recipes, runs, training
+from lib.focus import TERMS, FocusLosses
 
 
 def test_recipes_change_by_name_and_refuse_other_names():
@@ -86,6 +86,29 @@ def test_exploration_takes_every_eighth_step_with_an_optimiser_of_its_own(little
     assert steps[1].defaults["weight_decay"] == 0
 
 
+def test_terms_weigh_what_the_recipe_says(little):
+    recipe, clips = little
+    terms = FocusLosses(divergence=3.0, adjacency=0.5, consistency=0.25)
+    config = replace(recipe.train, focus=terms, smoothness=0.0)
+    goal = objectives.objective(recipe.build(clips, 0), clips, config)
+    turn = next(goal.turns(clips.batch(range(8)), 0))
+    weights = {"loss": 1.0, "divergence": 3.0, "adjacency": 0.5, "consistency": 0.25}
+    torch.testing.assert_close(turn.loss, sum(weight * turn.terms[name] for name, weight in weights.items()))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_exploration_moves_the_network_by_its_share_of_the_rate(little, monkeypatch, optimizer):
+    recipe, clips = little
+    goals, original = [], objectives.objective
+    monkeypatch.setattr(objectives, "objective", lambda *args: goals.append(original(*args)) or goals[-1])
+    step = recipes.focus_step(recipe, "exploration")
+    step = replace(step, train=replace(step.train, optimizer=optimizer, focus=FocusLosses(exploration=0.25)))
+    step.fit(clips, 0, progress=False)
+    own, explorer = (goals[0].optimizers[name].param_groups[0]["lr"] for name in ("network", "explorer"))
+    assert explorer == pytest.approx(0.25 * own)
+    assert own != step.train.learning_rate  # the schedule reached both
+
+
 def test_a_stopped_focus_training_goes_on_bit_for_bit(little, monkeypatch):
     recipe, clips = little
     straight, _ = recipes.focus_step(recipe, "stf").fit(clips, 0, progress=False)
@@ -112,6 +135,7 @@ def test_studies_keep_to_the_recipes():
     row |= recipes.described(recipe)
     weight = recipe.train.focus.exploration
     others = [{"width": 1.0}, {"protocol": "selection"}, {"dataset": "synthetic"}, {"epochs": 3}, {"step": "stf"}]
+    others += [{"crop": 0.5}, {"score": "logit"}]  # which earlier rows do not tell
     others += [{"streams": "joint + bone"}, {"exploration": 7.0}, {"exploration": weight}]  # weights of another step
     with_term = row | {"seed": 1, "streams": "joint", "step": "exploration", "exploration": weight}
     rows = pd.DataFrame([row, with_term, *(row | change for change in others)])
@@ -119,6 +143,8 @@ def test_studies_keep_to_the_recipes():
     rows = pd.concat([rows, pd.DataFrame([row | {"smoothness_weight": 77.0}])], ignore_index=True)
     assert recipes.unchanged(rows, recipes.FOCUS_RECIPES)["seed"].tolist() == [0, 1]
     assert len(recipes.unchanged(rows, recipes.FOCUS_RECIPES, fused=True)) == 3
+    older = rows.drop(columns="noise")
+    assert recipes.unchanged(older, recipes.FOCUS_RECIPES)["seed"].tolist() == [0, 1]
     assert list(recipes.unchanged(rows[rows["dataset"] == "synthetic"], recipes.FOCUS_RECIPES).columns) == list(rows)
 
 

@@ -10,7 +10,7 @@ from focus_cases import network, three_clips
 from model_cases import disturbed
 
 from lib import focus, models
-from lib.models import layers
+from lib.models import layers, stf
 from lib.models.multiscale import ScaleConv
 from lib.models.stf import FocusAdjacency
 
@@ -29,10 +29,10 @@ def clips(rng):
 
 def test_training_starts_from_msg3d(clips):
     plain = models.build("msg3d", num_classes=4, skeleton="kinect20", width=0.0625, seed=1).eval()
-    ours = network().eval()
-    missing = ours.load_state_dict(plain.state_dict(), strict=False)
-    assert not missing.unexpected_keys
-    assert all(".focus." in name for name in missing.missing_keys)
+    ours = network(seed=1).eval()
+    weights = ours.state_dict()
+    assert all(torch.equal(value, weights.pop(name)) for name, value in plain.state_dict().items())
+    assert all(".focus." in name for name in weights)
     batch = clips.batch(range(3))
     with torch.no_grad():
         torch.testing.assert_close(ours(*batch[:3]), plain(*batch[:3]), rtol=1e-5, atol=1e-6)
@@ -73,10 +73,11 @@ def test_padding_changes_nothing(small, clips):
         for n in range(3):
             alone = clips.batch([n])
             torch.testing.assert_close(small(*alone[:3])[0], logits[n], rtol=1e-4, atol=1e-5)
-    q, beta = focus.focus_maps(small, together)
+    q, beta, stride = focus.focus_maps(small, together)
+    assert stride == 2
     for n in range(3):
         frames, persons = -(-int(together.lengths[n]) // 2), int(together.present[n].sum())
-        for maps, single in zip((q, beta), focus.focus_maps(small, clips.batch([n])), strict=True):
+        for maps, single in zip((q, beta), focus.focus_maps(small, clips.batch([n]))[:2], strict=True):
             assert not maps[n, :, frames:].any()
             assert not maps[n, persons:].any()
             np.testing.assert_allclose(maps[n, :persons, :frames], single[0, :persons], rtol=1e-3, atol=1e-5)
@@ -94,6 +95,42 @@ def test_spans_average_true_frames_in_equal_shares():
     assert not beta[1, 3:].any()
     assert bool(((beta[0] > 0) & (beta[0] < 1)).all())
     torch.testing.assert_close(graph, torch.full((2, 1, 4, 4), 0.25))  # nothing to tell joints apart: all alike
+
+
+def own_module(rng):
+    """A module with scales of their own sizes, features for it, and a mask."""
+    module = FocusAdjacency(3, 2, 1.0).double()
+    with torch.no_grad():
+        for weights in module.parameters():
+            weights.copy_(torch.as_tensor(rng.normal(size=weights.shape)))
+    x = torch.as_tensor(rng.normal(size=(2, 3, 6, 4)))
+    return module, x.requires_grad_(), (torch.arange(6) < torch.tensor([6, 4])[:, None]).double()[:, None, :, None]
+
+
+def test_every_joint_shares_out_the_size_of_its_scale_among_its_sources(rng):
+    module, x, mask = own_module(rng)
+    graph = module(x, mask)[1]
+    torch.testing.assert_close(graph.sum(dim=3), module.size[:, None].expand(2, 2, 4))
+    assert graph.std(dim=3).abs().min() > 1e-6
+
+
+def test_graphs_are_as_exact_within_autocast(rng):
+    module, x, mask = own_module(rng)
+    module.float()
+    with torch.autocast("cpu", torch.bfloat16):
+        beta, graph = module(x.float(), mask.float())
+    spans = (stf._spans(beta, mask.float()) @ beta).mT
+    source, target = (part(spans).view(2, 4, 2, -1).transpose(1, 2) for part in (module.source, module.target))
+    affinity = (target @ source.mT * stf.RANK**-0.5).softmax(dim=3) * module.size[:, None, None]
+    torch.testing.assert_close(graph, affinity, rtol=1e-6, atol=1e-7)
+
+
+def test_mean_slopes_by_way_of_beta_are_those_of_the_input(rng):
+    module, x, mask = own_module(rng)
+    beta = module(x, mask)[0]
+    slope = torch.as_tensor(rng.normal(size=beta.shape))
+    expected = torch.autograd.grad(beta, x, slope)[0].sum(dim=(2, 3)) / torch.tensor([[24.0], [16.0]])
+    torch.testing.assert_close(module.mean_slope(slope, beta, mask), expected.double())
 
 
 @pytest.mark.parametrize("lengths", [None, (5, 3)])
@@ -123,4 +160,12 @@ def test_slopes_of_features_are_meant_in_every_thread():
         thread.start()
         thread.join()
     assert seen == [True]
+    assert not layers.slopes_of_features.is_set()
+
+
+def test_slopes_of_features_are_meant_until_the_outermost_context_ends():
+    with layers.features_explained():
+        with layers.features_explained():
+            pass
+        assert layers.slopes_of_features.is_set()
     assert not layers.slopes_of_features.is_set()

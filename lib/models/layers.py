@@ -55,11 +55,13 @@ def features_explained() -> Iterator[None]:
     on the other clips of its batch, and their mean over the batch, which GradCAM's channel weights are made of, is zero
     in front of every normalisation. Slopes with respect to weights are left out, which PyTorch cannot know by itself.
     """
+    within = slopes_of_features.is_set()  # of another such context
     slopes_of_features.set()
     try:
         yield
     finally:
-        slopes_of_features.clear()
+        if not within:
+            slopes_of_features.clear()
 
 
 @contextmanager

@@ -20,8 +20,8 @@ class STGCBlock(nn.Module):
     """Joints at many scales, then time, beside windows of several sizes; then time. Features only, for hooks.
 
     `scales` counts those over one frame and those over a window. With `grow`, windows have the output's channels from
-    the start, otherwise those of the input until they collapse. Paths named in `focus`, ``"joints"`` or ``"windows"``,
-    have a graph of each clip's own as well, or instead of the fixed one where `replace` says so.
+    the start, otherwise those of the input until they collapse. Paths that get a module in `focus`, ``"joints"`` or
+    ``"windows"``, have a graph of each clip's own as well; those named in `replaced` have no fixed one.
     """
 
     def __init__(
@@ -35,19 +35,16 @@ class STGCBlock(nn.Module):
         stride: int,
         *,
         grow: bool,
-        focus: tuple[str, ...],
-        replace: bool,
+        replaced: tuple[str, ...],
     ):
         super().__init__()
         num_scales = dict(zip(("joints", "windows"), scales, strict=True))
 
         def adjacency(path: str, window_size: int) -> torch.Tensor:
             hops = torch.tensor(skeleton.hop_scales(num_scales[path], window_size=window_size), dtype=torch.float32)
-            return torch.zeros_like(hops) if replace and path in focus else hops
+            return torch.zeros_like(hops) if path in replaced else hops
 
-        self.focus = nn.ModuleDict(
-            {path: FocusAdjacency(in_channels, num_scales[path], 1.0 if replace else 0.0) for path in focus}
-        )
+        self.focus = nn.ModuleDict()
         self.spatial = ScaleConv(in_channels, middle_channels, adjacency("joints", 1), 1, 1)
         self.spatial_norm = MaskedBatchNorm(middle_channels)
         first = TemporalConv(middle_channels, out_channels, stride)
@@ -166,6 +163,7 @@ class MSG3D(SkeletonNetwork):
         first = NUM_BRANCHES * max(1, round(CHANNELS * width / NUM_BRANCHES))
         plan = ((in_channels, first, first), (first, first, 2 * first), (2 * first, 2 * first, 4 * first))
         scales = (num_gcn_scales, num_g3d_scales)
+        places = [place.split(".") for place in self.focus_places]
         blocks = [
             STGCBlock(
                 *channels,
@@ -174,14 +172,17 @@ class MSG3D(SkeletonNetwork):
                 tuple(graph_window_sizes),
                 stride,
                 grow=index == 0,
-                focus=tuple(p.rpartition(".")[2] for p in self.focus_places if p.startswith(f"layers.{index}.")),
-                replace=focus_replaces,
+                replaced=tuple(p[-1] for p in places if p[1] == str(index)) if focus_replaces else (),
             )
             for index, (channels, stride) in enumerate(zip(plan, STRIDES, strict=True))
         ]
         self._stack(blocks, STRIDES)
         self.dropout = layers.Dropout(dropout)
         self.classifier = nn.Linear(4 * first, num_classes)
+        for _, index, path in places:  # last, so that with one seed everything else starts as it does without them
+            num_scales = num_gcn_scales if path == "joints" else num_g3d_scales
+            module = FocusAdjacency(plan[int(index)][0], num_scales, 1.0 if focus_replaces else 0.0)
+            blocks[int(index)].focus[path] = module
 
     def forward(
         self, x: torch.Tensor, lengths: torch.Tensor | None = None, present: torch.Tensor | None = None

@@ -35,13 +35,14 @@ class FocusAdjacency(nn.Module):
         exact = torch.promote_types(x.dtype, torch.float32)
         scores = self.beta(x.permute(0, 2, 3, 1)).squeeze(3).to(exact).sigmoid()
         beta = scores if mask is None else scores * mask[:, 0]
-        spans = torch.bmm(_spans(beta, mask), beta).transpose(1, 2)  # (P, V, spans)
-        P, V, _ = spans.shape
-        source, target = (
-            project(spans).view(P, V, -1, RANK).transpose(1, 2).to(exact) for project in (self.source, self.target)
-        )
-        affinity = target @ source.transpose(2, 3) * RANK**-0.5  # (P, K, V, V), target joints by source joints
-        return beta, affinity.softmax(dim=3) * self.size[:, None, None]
+        with torch.autocast(x.device.type, enabled=False):  # small products; their slopes are gone down twice
+            spans = torch.bmm(_spans(beta, mask), beta).transpose(1, 2)  # (P, V, spans)
+            P, V, _ = spans.shape
+            source, target = (
+                project(spans).view(P, V, -1, RANK).transpose(1, 2) for project in (self.source, self.target)
+            )
+            affinity = target @ source.transpose(2, 3) * RANK**-0.5  # (P, K, V, V), target joints by source joints
+            return beta, affinity.softmax(dim=3) * self.size[:, None, None]
 
     def mean_slope(self, slope: torch.Tensor, beta: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         """(P, C): mean slope over true frames and joints by way of the graph, from beta's slope (P, T, V)."""

@@ -10,12 +10,26 @@ from lib.recipes._chosen import RECIPES
 from lib.recipes._recipe import Recipe
 from lib.recipes._steps import focus_step
 
+OWN = ("width", "num_frames", "align", "dropout")
+INNER = ("epochs", "turn", "precision", "device", "optimizer", "learning_rate", "weight_decay", "batch_size")
+LATER = (  # of the training, too; earlier rows do not say them
+    "momentum",
+    "warmup_epochs",
+    "label_smoothing",
+    "class_balanced",
+    "clip_norm",
+    "crop",
+    "tilt",
+    "stretch",
+    "noise",
+    "mirror",
+)
+CHOICES = ("explained", "moving_target", "score", "exploration_every")  # of STF, where a row has a term
+
 
 def described(recipe: Recipe) -> dict[str, object]:
-    """Return what a row of results says about how a network was made and trained."""
-    own = ("width", "num_frames", "align", "dropout")
-    inner = ("epochs", "turn", "precision", "device", "optimizer", "learning_rate", "weight_decay", "batch_size")
-    return {n: getattr(recipe.train, n) for n in inner} | {n: getattr(recipe, n) for n in own}
+    """Return what a row of results says about how a network was made and trained, but for terms beside its loss."""
+    return {n: getattr(recipe.train, n) for n in (*INNER, *LATER)} | {n: getattr(recipe, n) for n in OWN}
 
 
 def unchanged(rows: pd.DataFrame, among: Mapping[str, Recipe] = RECIPES, *, fused: bool = False) -> pd.DataFrame:
@@ -29,8 +43,11 @@ def unchanged(rows: pd.DataFrame, among: Mapping[str, Recipe] = RECIPES, *, fuse
         part = rows[rows["dataset"] == dataset]
         if dataset == "synthetic" or not len(part):
             continue
-        wanted = {name: value for name, value in described(recipe).items() if name != "device"}
+        wanted = {name: value for name, value in described(recipe).items() if name != "device" and name not in LATER}
         same = [part[name].isna() if value is None else part[name].eq(value) for name, value in wanted.items()]
+        later = {name: getattr(recipe.train, name) for name in LATER}
+        later |= {name: getattr(recipe.train.focus, name) for name in CHOICES}
+        same += [part[name].isna() | part[name].eq(value) for name, value in later.items() if name in part]
         if "protocol" in part:
             same.append(part["protocol"].isna())
         if "streams" in part and not fused:
