@@ -6,7 +6,8 @@
 A step is forward, loss and backward, with the terms named; `stf` has all three that join the classification loss,
 `exploration` is the step apart, and `full` is `stf` with its share of exploration, one in
 `FocusLosses.exploration_every`. All take turns, and the fastest repeat of each counts; `ratio` is over MS-G3D's step in
-the same run. `peak_mb` is what one step adds to the memory of a process of its own, in float32.
+the same run, `share` its operations per second over those of a matrix product in that run and precision. `peak_mb`
+is what one step adds to the memory of a process of its own, in float32.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
-from benchmarks.models import DTYPES, NUM_CLASSES, fastest
+from benchmarks.models import DTYPES, NUM_CLASSES, SIDE, fastest, operations, product
 from lib import execution, focus, models, paths, runs
 from lib.clips import Batch
 from lib.focus import TERMS, FocusLosses
@@ -100,13 +101,18 @@ def main() -> None:
         print(json.dumps((peak_kb() - before) * 1024 / 1e6))
         return
     every = FocusLosses().exploration_every
+    count = {name: operations(call(name, batch, torch.float32)) for name in STEPS}
+    count["full"] = count["stf"] + count["exploration"] / every
     rows = []
     for precision, dtype in DTYPES.items():
-        seconds = fastest({name: call(name, batch, dtype) for name in STEPS}, args.repeats, args.clock, args.threads)
+        calls = {name: call(name, batch, dtype) for name in STEPS} | {"product": product(dtype)}
+        seconds = fastest(calls, args.repeats, args.clock, args.threads)
+        peak = 2 * SIDE**3 / seconds.pop("product")
         seconds["full"] = seconds["stf"] + seconds["exploration"] / every
         for name, value in seconds.items():
             row = {"step": name, "precision": precision, "seconds": round(value, 4)}
-            rows.append(row | {"ratio": round(value / seconds["msg3d"], 3)})
+            row |= {"ratio": round(value / seconds["msg3d"], 3), "gflop": round(count[name] / 1e9, 2)}
+            rows.append(row | {"share": round(count[name] / value / peak, 3)})
     peaks = {name: peak_mb(name, args) for name in STEPS}
     common = {"batch": args.batch, "frames": args.frames, "threads": args.threads, "clock": args.clock}
     table = pd.DataFrame(rows).assign(peak_mb=lambda t: t["step"].map(peaks).round(0), every=every, **common)

@@ -285,8 +285,9 @@ plots.sensitivity(kept.loc["utd_mhad"], curves.loc["utd_mhad"]);
 
 # %% [markdown]
 # The band hardly matters unless it is very narrow, and windows of fewer frames change nothing in the last three layers,
-# where one frame spans four of the input anyway. Windows of 16 frames and other strides exchange up to one neighbour in
-# six, distances of stretched clips from a seventh to a little over a fifth, and those of mean frames a third. A wider
+# where one frame spans four of the input anyway. On average over layers, windows of 16 frames and other strides exchange up
+# to one neighbour in six, distances of stretched clips from a seventh to a little over a fifth, and those of mean frames a
+# third; in single layers it is more. A wider
 # kernel or another number of candidates mostly drops neighbours or adds some: the index can be at most the ratio of the
 # numbers kept, and it is nearly that. (Of 5 candidates NNK keeps 4 to 5, of 10 it keeps 6 to 9.) Still the layers keep
 # their order: on UTD-MHAD almost as it was whatever is changed, on NW-UCLA more loosely, because there the curve is flat
@@ -349,7 +350,8 @@ utd.unstack("network").round(2)
 
 # %% [markdown]
 # **Does the finding hold?** In part. What training adds is added late. In none of the three trainings are `layers.0` to
-# `layers.3` smoother than those of the untrained network; from `layers.4` on they are in all three, and the gap grows
+# `layers.3` smoother than those of the untrained network by an interval without 0; from `layers.4` on they are in all
+# three, and the gap grows
 # to the last layer; half of the whole drop below `layers.0` is reached only in `layers.7`. That is the paper's claim
 # about later layers. But the first layers are not blind to the action. Their cross-class mass is far below that of
 # permuted labels, as is the untrained network's: clips of one class are near each other before anything is learned, and a wrong

@@ -264,8 +264,7 @@ noise.groupby(["dataset", "layer", "level"])[["overlap", "untrained_overlap", "m
 
 # %%
 asked = damage.claims(harm, last).reset_index()
-ends = zip(asked["mean"], asked["low"], asked["high"], strict=True)
-asked["measured"] = [f"{mean:+.2f} [{low:+.2f}, {high:+.2f}] " for mean, low, high in ends] + asked["verdict"]
+asked["measured"] = trust.written(asked, 2)
 asked["level "] = [f"{level:g} m" for level in asked["level"]]
 noise = asked[asked["corruption"] == "joint_noise"]
 noise.pivot(index=["dataset", "claim"], columns="level ", values="measured")
@@ -277,8 +276,7 @@ noise.pivot(index=["dataset", "claim"], columns="level ", values="measured")
 # %%
 plain = damage.claims(harm.assign(value=harm["change"]), last).reset_index()
 plain = plain[(plain["corruption"] == "joint_noise") & plain["claim"].isin([*damage.CLAIMS][-2:])]
-ends = zip(plain["mean"], plain["low"], plain["high"], strict=True)
-plain["measured"] = [f"{mean:+.3f} [{low:+.3f}, {high:+.3f}] " for mean, low, high in ends] + plain["verdict"]
+plain["measured"] = trust.written(plain, 3)
 plain["level "] = [f"{level:g} m" for level in plain["level"]]
 plain.pivot(index=["dataset", "claim"], columns="level ", values="measured")
 
@@ -300,8 +298,8 @@ plain.pivot(index=["dataset", "claim"], columns="level ", values="measured")
 # claim is safe for moderate noise; for strong noise it says that the trained network had more to lose.
 #
 # **Smoothness is the last to notice.** At 4 cm about a third of a clip's neighbours in the last layer have changed on
-# UTD-MHAD (a Jaccard index of one half), and the smoothness by about a tenth of its way to chance: most new neighbours
-# are of the same class. Maps of the last layer are nearly the same then, those of the first are not.
+# UTD-MHAD (a Jaccard index of one half), and the smoothness by about a tenth of its way to chance. Maps of the last layer
+# are nearly the same then, those of the first are not.
 #
 # ## The other corruptions
 #
@@ -333,30 +331,23 @@ others.pivot(index=["corruption", "claim", "dataset"], columns="step", values="v
 # damage, as above.
 
 # %%
-from lib import claims, scores
+from lib import claims
 
 pd.set_option("display.max_colwidth", None)  # claims are sentences
-held = claims.geometry(known)
-ends = zip(held["mean"], held["low"], held["high"], strict=True)
-held["measured"] = [f"{mean:+.2f} [{low:+.2f}, {high:+.2f}] " for mean, low, high in ends] + held["verdict"]
-held["measured"].unstack("dataset", sort=False)
+trust.written(claims.geometry(known), 2).unstack("dataset", sort=False)
 
 # %% [markdown]
 # Transfer, from the rows of [](#nb-transfer), is in points of accuracy; the last claim is a rank correlation. *Within*: old
 # and new classes are halves of one dataset, as in the paper. *Between*: from one real dataset to another.
 
 # %%
-study = recipes.unchanged(runs.studies()["transfer"], recipes.TRANSFER_RECIPES)
-study = study[(study["per_class"] == 5) & (study["num_neighbors"] == 5) & (study["norms"] != "target")]
-study = study[study["source"] != "synthetic"].assign(accuracy=scores.honest)
+study = claims.transfers(runs.studies()["transfer"])
+study = study[study["norms"] == "source"]
 deep = study[study["step"] == "stgcn"]
 within = deep["source"] == deep["dataset"]
 held = {"within": claims.transfer(deep[within]), "between": claims.transfer(deep[~within])}
 held["UTD-MHAD to"] = claims.shift(study[study["source"] == "utd_mhad"])
-held = pd.concat(held, names=["transfer"])
-ends = zip(held["mean"], held["low"], held["high"], strict=True)
-held["measured"] = [f"{mean:+.1f} [{low:+.1f}, {high:+.1f}] " for mean, low, high in ends] + held["verdict"]
-held["measured"].unstack("dataset", sort=False).fillna("")
+trust.written(pd.concat(held, names=["transfer"]), 1).unstack("dataset", sort=False).fillna("")
 
 # %% [markdown]
 # **Geometry.** Labels are smoother late than early, and training made them so, on both datasets. Flat first layers, with

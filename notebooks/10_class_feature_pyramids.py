@@ -238,8 +238,8 @@ times.set_index("network").filter(columns)
 # %% [markdown]
 # On real movement, too, a class loses more with the kernels that the signed rule names than with random ones, one, two
 # and three steps back from it, in both networks and every training. In the ResNet the published rule does about as well.
-# In Multi-Fiber Net it is ahead of random kernels by less, and three steps back by no more than large weights are, which
-# take a little more than random ones do as well.
+# In Multi-Fiber Net it is ahead of random kernels by less, and three steps back not decidedly by more than large weights
+# are, which take a little more than random ones do as well.
 #
 # **What this does not show.** The class draws on its kernels; whether a person would call what they respond to a part of
 # the movement is another question, and the maps above are no yes. A silent kernel leaves a constant behind its normalisation, not nothing. Orders are
