@@ -110,8 +110,9 @@ def terms(logits: torch.Tensor, batch: Batch, modules: list[Module], config: Foc
     Notes
     -----
     Consistency joins the last two modules, divergence compares the two highest classes in the last one, adjacency is
-    the mean over all modules. Normalisations hold their statistics, as in evaluation, where a focus is looked at; what
-    the terms teach is therefore the slope with these statistics given. Absent persons do not count.
+    the mean over all modules, where the paper has a weight for each. Normalisations hold their statistics, as in
+    evaluation, where a focus is looked at; what the terms teach is therefore the slope with these statistics given.
+    Absent persons do not count.
     """
     explained = batch.labels if config.explained == "label" else logits.argmax(dim=1)
     wanted, found = config.beside, {}

@@ -3,7 +3,9 @@
 STF's are those of Ke, Peng, Lyu (AAAI 2022). A focus Q (P, T_l, V) says for every present person which joints and
 frames speak for a class: the differentiable GradCAM of `focus`. All its terms are means over persons of Euclidean norms
 over frames and joints, or of a probability; padded frames of every argument are zero and add nothing. What the paper
-leaves open is a parameter or a note here.
+leaves open is a parameter or a note here. One departure holds for all: its formulas have Q as it is, distances here are
+between focuses that are `scaled` to a largest entry of 1. A raw focus grows with the features and the logits, so that
+no weight would fit the beginning and the end of a training, and the distance could grow for ever by scale alone.
 """
 
 import math

@@ -1,9 +1,14 @@
 """What an evaluation reports, computed from logits alone."""
 
+import itertools
+import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float, Int
+from scipy.special import log_softmax
 
 
 class Scores(NamedTuple):
@@ -56,6 +61,39 @@ def score(logits: np.ndarray, labels: np.ndarray) -> Scores:
         reliability=reliability.reset_index(drop=True),
         logits=logits,
     )
+
+
+def weightings(
+    logits: Mapping[str, Float[np.ndarray, "N classes"]],
+    labels: Int[np.ndarray, " N"],
+    choices: Sequence[int] = (0, 1, 2),
+) -> pd.DataFrame:
+    """Score every way to weigh streams in their fusion (`models.fusion.Fusion`); to be asked of training subjects.
+
+    Parameters
+    ----------
+    logits
+        By stream, of the same clips.
+    choices
+        Weights that each stream may have; those that differ by a factor alone count once.
+
+    Returns
+    -------
+    A row per weighting, best first: ``streams`` as `recipes.parse_streams` reads them, ``accuracy``, and ``loss``, the
+    cross-entropy, which comes second.
+    """
+    known = {name: log_softmax(part.astype(np.float64), axis=1) for name, part in logits.items()}
+    rows = []
+    for weights in itertools.product(choices, repeat=len(known)):
+        if math.gcd(*weights) != 1:
+            continue
+        used = {name: weight for name, weight in zip(known, weights, strict=True) if weight}
+        fused = sum(weight * known[name] for name, weight in used.items()) / sum(weights)
+        text = " + ".join(name if weight == 1 else f"{weight}*{name}" for name, weight in used.items())
+        loss = -log_softmax(fused, axis=1)[np.arange(len(labels)), labels].mean()
+        rows.append((text, score(fused, labels).top1, float(loss)))
+    table = pd.DataFrame(rows, columns=["streams", "accuracy", "loss"])
+    return table.sort_values(["accuracy", "loss"], ascending=[False, True], ignore_index=True)
 
 
 def honest(rows: pd.DataFrame) -> pd.Series:

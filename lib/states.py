@@ -113,14 +113,14 @@ def encoder_states(model: nn.Module, cut: windows.Windows) -> Sequence[np.ndarra
     return features.extract(model, cut.clips, [last])[last]
 
 
-def decoder_states(model: nn.Module, cut: windows.Windows, *, batch_size: int = 128) -> list[np.ndarray]:
+def decoder_states(model: nn.Module, cut: windows.Windows) -> list[np.ndarray]:
     """Per window the (L, D) states of a `Seq2Seq` that tell its last frames, which begin at ``source_frames``."""
-    return [states for states, _ in _predicted(model, cut, batch_size)]
+    return [states for states, _ in _predicted(model, cut)]
 
 
-def errors(model: nn.Module, cut: windows.Windows, *, batch_size: int = 128) -> Float[np.ndarray, " n"]:
+def errors(model: nn.Module, cut: windows.Windows) -> Float[np.ndarray, " n"]:
     """Mean squared prediction error of every window, over its told frames and channels (`Seq2Seq`)."""
-    return np.array([found.mean() for _, found in _predicted(model, cut, batch_size)])
+    return np.array([found.mean() for _, found in _predicted(model, cut)])
 
 
 def simple_errors(cut: windows.Windows, source_frames: int) -> dict[str, Float[np.ndarray, " n"]]:
@@ -138,11 +138,11 @@ def simple_errors(cut: windows.Windows, source_frames: int) -> dict[str, Float[n
     return {name: np.array(values) for name, values in found.items()}
 
 
-def _predicted(model: nn.Module, cut: windows.Windows, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _predicted(model: nn.Module, cut: windows.Windows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """States (L, D) and errors (L,) of every window's told frames."""
     device = next(model.parameters()).device
     with torch.inference_mode(), evaluation_mode(model):
-        for batch in cut.clips.batches(batch_size):
+        for batch in cut.clips.batches(128):
             prediction = model.predict(batch.to(device))
             if len(prediction.told) != len(batch.labels):
                 raise ValueError(

@@ -20,8 +20,9 @@ from dataclasses import replace
 
 import pandas as pd
 import torch
+from IPython.display import display
 
-from lib import datasets, plots, recipes, runs, training
+from lib import datasets, plots, recipes, runs, scores, training
 from lib.models.fusion import Fusion
 
 # %% tags=["parameters"]
@@ -98,12 +99,12 @@ plots.learning_curves(history.epochs);
 # %%
 held_out = {split: part for split, part in clips.items() if split != "train"}
 
-scores = {split: training.evaluate(model, part, config=recipe.train) for split, part in held_out.items()}
+reached = {split: training.evaluate(model, part, config=recipe.train) for split, part in held_out.items()}
 row = {"train_accuracy": history.epochs["accuracy"].iloc[-1]}
 row["seconds"] = round(sum(curves.seconds for curves in histories.values()), 1)
 for split, part in held_out.items():
     row[f"{split}_10_passes"] = training.evaluate(model, part, config=recipe.train, passes=10).top1
-for split, found in scores.items():
+for split, found in reached.items():
     row |= {split: found.top1, f"{split}_top5": found.top5, f"{split}_calibration": found.calibration_error}
 pd.Series(row).round(3).to_frame(dataset)
 
@@ -113,10 +114,21 @@ runs.save_table("training", pd.DataFrame([row]))
 curves = recipes.curves({name: past.epochs for name, past in histories.items()}, "stream")
 runs.save_table("curves", curves.assign(step="stgcn", **recipes.described(recipe)));
 
+# %% [markdown]
+# How much should each stream weigh in a fusion? That is asked of training subjects alone, with `-p protocol selection`;
+# here are the three best of all weights from 0 to 2.
+
+# %%
+if protocol == "selection":
+    logits = {name: training.predict(one, clips["test"], config=recipe.train) for name, one in networks.items()}
+    tried = scores.weightings(logits, clips["test"].labels)
+    runs.save_table("fusion", tried.assign(**recipes.described(recipe)))
+    display(tried.head(3))
+
 # %%
 #| label: fig-confusion
 #| caption: "Confusion on the test clips, rows are true classes; shades are shares of a row, numbers are clips."
-plots.confusion(scores["test"].confusion, clips["test"].class_names);
+plots.confusion(reached["test"].confusion, clips["test"].class_names);
 
 # %% [markdown]
 # Classes that differ in one joint or in the order of the same poses are the ones to look for off the diagonal of
@@ -125,7 +137,7 @@ plots.confusion(scores["test"].confusion, clips["test"].class_names);
 # %%
 #| label: fig-reliability
 #| caption: "Accuracy of test clips against the network's confidence, in 15 equal bins of confidence."
-plots.reliability(scores["test"].reliability);
+plots.reliability(reached["test"].reliability);
 
 # %% [markdown]
 # Label smoothing during training holds the confidence down, so points above the diagonal in [](#fig-reliability) are

@@ -61,9 +61,9 @@ print(losses.masked_input(x, q, centre=x.mean(dim=3, keepdim=True)))
 #
 # ## Networks and losses
 #
-# MS-G3D sees joints over up to 12 hops at once, and windows of 3 and 5 frames as one graph. `stf` has a module in front
-# of each of its six graph convolutions: `beta` guesses the focus from the features, `alpha` makes a graph over joints
-# of it. What the paper leaves open is an option with a documented default: where modules stand, whether their graph
+# MS-G3D sees joints over up to 12 hops at once, and windows of 3 and 5 frames as one graph. `stf` has modules in six places,
+# in front of the joints' and of the windows' path of each block: `beta` guesses the focus from the features, `alpha` makes a
+# graph over joints of it. What the paper leaves open is an option with a documented default: where modules stand, whether their graph
 # adds to the fixed one, which class is explained (`lib.models.msg3d`, `lib.focus`). Two modules of a block share what
 # enters them; the focus of each is GradCAM as far as these features act by way of that module.
 
@@ -86,7 +86,9 @@ pd.Series(sizes, name="weights").to_frame()
 # The terms: *exploration* lowers the score that is left when the focus is hidden, *divergence* pulls the focus of the
 # two highest classes apart, *adjacency* teaches `beta` the focus, *consistency* makes the last two modules agree. The
 # paper weighs them so that each has the classification loss's order of magnitude. Measured on one batch of the
-# untrained network, that would be the first column; the recipe's weights, chosen on training subjects, are the second.
+# untrained network, that would be the first column; the second is the recipe's. Exploration has steps of its own, and its
+# weight is the share of the learning rate that they are taken with: AdamW's steps do not know how large a loss is, so that
+# its first column is for SGD.
 
 # %%
 mixed = np.random.default_rng(seed).permutation(len(clips["train"]))[:32]
@@ -98,7 +100,8 @@ pd.DataFrame({"balanced": start, "recipe": {name: getattr(recipe.train.focus, na
 # %% [markdown]
 # ## Training
 #
-# Exploration takes steps of its own, one in eight: together with the others it did not settle, the authors write.
+# Exploration takes one step in eight: together with divergence it did not settle, the authors write. Of one seed, networks
+# with and without modules start from the same weights and see the same clips in the same order.
 
 # %%
 trained = {
@@ -122,6 +125,19 @@ for step, model in fused.items():
     rows.append(row)
 row = pd.DataFrame(rows).set_index("step")
 row[["train_accuracy", *[name for name in row if name.startswith("test")]]].round(3)
+
+# %% [markdown]
+# What is a step's price? Full width, eight clips of 64 frames and two persons, on two cores: the time of a training step over
+# MS-G3D's, the memory that it adds, and its operations a second as a share of what a matrix product reaches
+# (`python -m benchmarks.focus`); and our networks against the published computations (`python -m benchmarks.models`).
+
+# %%
+price = runs.studies()["focus_steps"].set_index(["step", "precision"])
+price.filter(["ratio", "share", "peak_mb"]).unstack("precision").reindex(dict.fromkeys(price.index.get_level_values(0)))
+
+# %%
+ours = runs.studies()["models"].set_index(["model", "precision"])
+ours[["ratio", "ratio_float32", "seconds_ours", "seconds_published", "share_ours", "share_published"]]
 
 # %%
 held_out, config = clips[splits[-1]], recipe.train
@@ -194,8 +210,9 @@ study = runs.studies()["focus"]
 full = recipes.unchanged(study, recipes.FOCUS_RECIPES)
 full = full.assign(value=100 * scores.honest(full))
 order = ["stgcn", *recipes.FOCUS_STEPS]
-table = full.pivot_table(index=["dataset", "step"], columns="seed", values="value")
-table.reindex(order, level="step").assign(mean=lambda t: t.mean(axis=1)).round(1)
+tested = 100 * full.set_index(["dataset", "step", "seed"])[["test", "test_clean"]]
+table = tested.rename_axis(columns="split").stack().unstack("seed").reindex(order, level="step").dropna(how="all")
+table.assign(mean=table.mean(axis=1)).round(1)
 
 # %%
 published = pd.read_csv(paths.PUBLISHED)
@@ -207,7 +224,7 @@ pd.concat(found, names=["dataset"]).join(theirs.rename("published"), on="step").
 
 # %%
 #| label: fig-ablation
-#| caption: "Gain in accuracy over MS-G3D of the same seed: modules without terms, then one more term at a time. Dots are seeds, bars 95 % bootstrap intervals over seeds (widened for their number); squares are Ke, Peng and Lyu's gains on NTU RGB+D 60, cross-subject, number of runs not stated."
+#| caption: "Gain in accuracy over MS-G3D of the same seed: ST-GCN; modules without terms; then one more term at a time. Dots are seeds, bars 95 % bootstrap intervals over seeds (widened for their number); squares are Ke, Peng and Lyu's gains on NTU RGB+D 60, cross-subject, number of runs not stated."
 shown = "utd_mhad"
 present = [step for step in order if step in set(full.loc[full["dataset"] == shown, "step"])]
 wide = full[full["dataset"] == shown].pivot(index="seed", columns="step", values="value")
@@ -215,8 +232,8 @@ gains = wide.sub(wide["msg3d"], axis=0)
 plots.gains(found[shown], published=theirs, per_seed=gains, unit="points of accuracy, UTD-MHAD");
 
 # %% [markdown]
-# On UTD-MHAD, trained this small, there is no gain to be seen: the interval of every step holds 0, and with all terms
-# STF is ahead of MS-G3D in none of the five seeds. NW-UCLA has rows of the networks without a focus only, so far. What
+# On UTD-MHAD, trained this small, there is no gain to be seen: the interval of every step after MS-G3D holds 0, and with all
+# terms STF is ahead of MS-G3D in none of the five seeds. NW-UCLA has rows of the networks without a focus only, so far. What
 # a longer training or more clips would change is open.
 #
 # An interval that holds 0 says that the seeds do not decide. The author of MS-G3D reports 88.5 to 89.9 for one network
@@ -239,22 +256,28 @@ pd.concat([gain.head(4), gain.tail(4)])[["mean", "low", "high", "seeds"]].astype
 #
 # How fast the class's score falls while what GradCAM calls important holds still, at what enters and what leaves the
 # last block (the focus of a module is its path's part of the former). A network that stillness breaks more easily loses
-# its score faster in any order, so that the area of a random order is taken off first. Differences to MS-G3D of the same
-# seed; below 0 the focus has become more faithful.
+# its score faster in any order, so that the area of a random order is taken off first. Insertion is the way back, from a
+# still body. Differences to MS-G3D of the same seed: more faithful is below 0 for deletion, above it for insertion.
 
 # %%
 own = full[full["dataset"] == shown]
 faster = {}
-for name in [column for column in own if column.startswith("deletion") and not column.endswith("random")]:
+for name in [n for n in own if n.startswith(("deletion", "insertion")) and n.endswith(("layers.1", "layers.2", "energy"))]:
     measure, method = name.split(", ")
     areas = own.assign(value=own[name] - own[f"{measure}, random"])
     faster[measure, method] = trust.paired_gains(areas, "msg3d").reindex(present)
-pd.concat(faster, names=["measure", "method"]).drop("msg3d", level="step").round(3)
+faster = pd.concat(faster, names=["measure", "method"]).drop("msg3d", level="step")
+trust.written(faster, 2).unstack("step")[[step for step in present if step != "msg3d"]]
 
 # %% [markdown]
 # Motion energy knows no network; its row says what is left of such changes. Among so many rows an interval that leaves
-# 0 out by luck is to be expected. With divergence joints of the last map delete faster, but the two steps after it have
-# the same term and do not: whether terms make the focus more faithful is not decided.
+# 0 out by luck is to be expected. With divergence joints of the last map delete faster and insert faster. Of the two steps
+# after it, which have the same term, neither deletes faster, and one inserts faster, where motion energy does so too:
+# whether terms make the focus more faithful is not decided.
+#
+# The rows of the steps with terms are older than two changes to the code. Exploration's steps had the whole learning rate
+# then, whatever its weight, and networks with modules started from other weights than MS-G3D's of the same seed, so that
+# pairs shared the order of clips alone.
 #
 # **What this does not show.** The recipes are small, one per dataset, and the same for all rows; a longer training may
 # give more to a network with more to learn. The paper's ablation is on NTU RGB+D, forty to ninety times as many

@@ -1,12 +1,16 @@
+import ast
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+import lib
 from lib import datasets, focus, objectives, paths, recipes, runs, training
 from lib.focus import TERMS, FocusLosses
+from lib.recipes import _recipe
 
 
 def test_recipes_change_by_name_and_refuse_other_names():
@@ -204,3 +208,21 @@ def test_what_was_watched_does_not_outlive_what_measured_it(little, monkeypatch)
     monkeypatch.setattr(runs, "library", lambda: "other code")
     recipe.fit(clips, 0, watch=later, progress=False)
     assert [one.calls for one in (first, again, other, later)] == [2, 0, 2, 2]
+
+
+def test_no_checkpoint_outlives_code_that_training_reads():
+    unread = {"__init__", "_clip_checks", "_clip_files", "checkpoints", "paths", "scores"}  # none decides a weight
+    root, seen, ahead = Path(lib.__file__).parent, set(), {"lib.training", "lib.models"}
+    while ahead:
+        name = ahead.pop()
+        path = root.parent.joinpath(*name.split("."))
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if path.is_file() and path not in seen:
+            seen.add(path)
+            found = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+            found = [node for node in found if node.module.startswith("lib")]
+            ahead |= {node.module for node in found}
+            ahead |= {f"{node.module}.{one.name}" for node in found for one in node.names}
+    needed = {path for path in seen if path.parent != root or path.stem not in unread}
+    assert root / "_epochs.py" in needed
+    assert needed <= set(_recipe.deciding_files())

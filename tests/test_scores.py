@@ -3,10 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
-from lib import scores
+from lib import recipes, scores
+from lib.models.fusion import Fusion
 
 
 def test_scores_by_hand():
@@ -44,3 +47,30 @@ def test_ties_count_as_the_winner_breaks_them():
     assert (result.top1, result.top5) == (0.25, 0.5)
     with pytest.raises(ValueError, match="logits of clip 1 hold NaN"):
         scores.score(np.array([[0.0, 1.0], [np.nan, 0.0]]), np.array([0, 1]))
+
+
+class Told(nn.Module):
+    """A network that knows its answers."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.logits, self.layer_strides = torch.as_tensor(logits), {}
+
+    def forward(self, *_):
+        return self.logits
+
+
+def test_weightings_are_those_of_the_fused_network(rng):
+    labels = rng.integers(3, size=30)
+    logits = {name: rng.normal(size=(30, 3)) + np.eye(3)[labels] * far for name, far in (("joint", 2.0), ("bone", 0.5))}
+    found = scores.weightings(logits, labels).set_index("streams")
+    assert set(found.index) == {"joint", "bone", "joint + bone", "2*joint + bone", "joint + 2*bone"}
+
+    networks = {name: Told(own) for name, own in logits.items()}
+    for text in found.index:
+        weights = recipes.parse_streams(text)
+        fused = Fusion({name: networks[name] for name in weights}, weights)(torch.zeros(1))
+        assert found.loc[text, "accuracy"] == scores.score(fused.numpy(), labels).top1
+        own = fused.log_softmax(dim=1)[torch.arange(30), torch.as_tensor(labels)]
+        assert found.loc[text, "loss"] == pytest.approx(-own.mean().item(), rel=1e-5)
+    assert found["accuracy"].is_monotonic_decreasing

@@ -96,8 +96,8 @@ def _weights(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _code() -> str:
-    """Digest of the code that decides trained weights, so that no checkpoint outlives it."""
+def deciding_files() -> list[Path]:
+    """Return the code that decides trained weights."""
     folder = Path(__file__).parents[1]
     names = (
         "_clip_batches.py",
@@ -111,5 +111,10 @@ def _code() -> str:
         "training.py",
         "transforms.py",
     )
-    files = [*(folder / name for name in names), *sorted(folder.glob("models/**/*.py"))]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    whole = (path for name in ("models", "skeletons") for path in sorted(folder.glob(f"{name}/**/*.py")))
+    return [*(folder / name for name in names), *whole]
+
+
+def _code() -> str:
+    """Digest of these files, so that no checkpoint outlives what made it."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in deciding_files())).hexdigest()
