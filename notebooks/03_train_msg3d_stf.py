@@ -164,7 +164,18 @@ measured = {
     )
     for step, model in networks.items()
 }
-faithful = pd.concat(measured, names=["step"]).groupby(["step", "measure", "method"])["value"].mean()
+
+# %% [markdown]
+# The focus of the last module itself, and `beta`, are measured too. Some clips have none: no path of the module speaks for
+# their class, or all joints alike. Of those that are left, each is compared with a random order of its own.
+
+# %%
+values = pd.concat(measured, names=["step"]).reset_index("step")
+values = values.pivot(index=["step", "measure", "clip"], columns="method", values="value")
+own = values.columns.intersection(["focus", "beta"])
+less = values[own].sub(values["random"], axis=0).add_suffix(" less random")
+faithful = values.drop(columns=own).join(less).groupby(["step", "measure"]).mean()
+faithful = faithful.rename_axis(columns="method").stack().dropna()
 faithful.unstack("step").round(3)
 
 # %%
@@ -203,7 +214,8 @@ plots.joints_over_time(person, explained.skeleton.joints, columns=2, largest=1.0
 # ```
 #
 # and the same for `nw_ucla`: width, frames and passes as in `recipes.FOCUS_RECIPES`, the same for all of them, small
-# enough for minutes on one core; with `-p device cuda -p width 1 -p num_frames 64 -p epochs 60` it is one for a GPU.
+# enough for minutes on one core. With `-p device cuda -p width 1 -p num_frames 64 -p epochs 60` it is one for a GPU, and with
+# `-p steps msg3d -p streams "joint + bone + joint_motion + bone_motion"` besides, one for the best score.
 
 # %%
 study = runs.studies()["focus"]
