@@ -87,7 +87,7 @@ table.pivot(index="share", columns="step", values=splits[-1]).round(3)
 # The rows come from
 #
 # ```
-# python -m lib sweep 07_scarce_data -p dataset utd_mhad -p shares "0.1 0.2 0.25" --grid seed=0,1,2,3,4 --record scarce
+# python -m lib sweep 07_scarce_data -p dataset utd_mhad -p shares "0.1 0.2 0.25" -p steps "stgcn msg3d" --grid seed=0,1,2,3,4 --record scarce
 # ```
 #
 # and the same for `nw_ucla`; all clips are those of the page before. `test_clean` is NW-UCLA's without copies of training

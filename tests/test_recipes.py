@@ -148,6 +148,7 @@ def test_studies_keep_to_the_recipes():
     assert recipes.unchanged(rows, recipes.FOCUS_RECIPES)["seed"].tolist() == [0, 1]
     assert len(recipes.unchanged(rows, recipes.FOCUS_RECIPES, fused=True)) == 3
     older = rows.drop(columns="noise")
+    older.loc[0, "exploration"] = np.nan
     assert recipes.unchanged(older, recipes.FOCUS_RECIPES)["seed"].tolist() == [0, 1]
     assert list(recipes.unchanged(rows[rows["dataset"] == "synthetic"], recipes.FOCUS_RECIPES).columns) == list(rows)
 

@@ -55,7 +55,7 @@ def unchanged(rows: pd.DataFrame, among: Mapping[str, Recipe] = RECIPES, *, fuse
         for name in TERMS:
             if name in part:
                 weights = {step: getattr(focus_step(recipe, step).train.focus, name) for step in set(part["step"])}
-                same.append(part[name].eq(part["step"].map(weights)))
+                same.append(part[name].isna() | part[name].eq(part["step"].map(weights)))
         if "smoothness_weight" in part:
             weights = {step: focus_step(recipe, step).train.smoothness for step in set(part["step"])}
             same.append(part["smoothness_weight"].fillna(0.0).eq(part["step"].map(weights)))
