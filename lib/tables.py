@@ -93,7 +93,8 @@ def keep(frame: pd.DataFrame, filters: Iterable[str]) -> pd.DataFrame:
 
 
 def _may_be(values: pd.Series, text: str) -> bool:
-    return bool((_equals(values, text) | values.isna()).all())
+    """Does a parameter hold for some row? The page may say of others that it does not."""
+    return bool(values.isna().all() or _equals(values, text).any())
 
 
 def _equals(values: pd.Series, text: str) -> pd.Series:

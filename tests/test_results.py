@@ -79,6 +79,8 @@ def test_a_column_that_hides_a_parameter_is_refused(tmp_path, monkeypatch):
         tables.record("scores", [item])
     pd.DataFrame({"k": [5, None]}).to_csv(item.folder / "scores.csv", index=False)  # 5.0 and a gap
     assert len(pd.read_csv(tables.record("scores", [item]))) == 2
+    pd.DataFrame({"k": [0, 5]}).to_csv(item.folder / "scores.csv", index=False)  # it holds for one row only
+    assert pd.read_csv(tables.record("scores", [item]))["k"].tolist() == [0, 5]
 
 
 def test_a_table_that_no_run_has_written_is_not_added_to(tmp_path, monkeypatch):
