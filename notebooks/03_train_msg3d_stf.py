@@ -243,7 +243,7 @@ tried.rename(columns={"seed": "seeds", "test": "view 2"}).round(3)
 #| label: fig-weights
 #| caption: "Accuracy on the augmented training clips of view 1 by epoch, of MS-G3D and of STF with three weights of divergence; mean of three seeds."
 past = runs.studies()["curves"].query("protocol == 'selection' and dataset == 'nw_ucla' and step in ['msg3d', 'stf']")
-past = past.assign(name=past["step"] + " " + past["divergence"].fillna("").astype(str))
+past = past.assign(name=past["step"] + past["divergence"].map(" {:g}".format, na_action="ignore").fillna(""))
 plots.learning_curves(recipes.over_epochs(past, "name"));
 
 # %% [markdown]

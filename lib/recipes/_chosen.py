@@ -50,7 +50,11 @@ FOCUS_RECIPES: Mapping[str, Recipe] = {
     "utd_mhad": Recipe("stf", width=0.25, num_frames=24, dropout=0.0, train=_SMALL),
     "msr_action3d": Recipe("stf", width=0.25, num_frames=24, dropout=0.0, train=replace(_SMALL, crop=0.5)),
 }
-"""Small ones for the studies of STF, the same for every network that is compared: minutes a run on one core."""
+"""Small ones for the studies of STF, the same for every network that is compared: minutes a run on one core.
+
+Weights of STF's terms were chosen on NW-UCLA's training views alone (rows in ``data/results/focus.csv``, protocol
+``selection``); the other datasets took them over.
+"""
 
 TRANSFER_RECIPES: Mapping[str, Recipe] = {
     **FOCUS_RECIPES,
