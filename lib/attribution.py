@@ -25,27 +25,16 @@ def of_layers(
     *,
     layers: Sequence[str] | None = None,
 ) -> dict[str, Float[np.ndarray, "N M T V"]]:
-    """GradCAM of `layers` (all by default), brought to the input's frames, and what ignores the network, by name."""
-    maps = gradcam(model, batch, layers, target)
-    found = {n: upsample_time(part, model.layer_strides[n], batch.lengths.cpu().numpy()) for n, part in maps.items()}
-    return found | {"motion energy": motion_energy(batch), "random": random(batch, rng)}
+    """GradCAM of `layers` (all by default), brought to the input's frames, and what ignores the network, by name.
 
-
-def of_focus(
-    model: nn.Module,
-    batch: Batch,
-    target: torch.Tensor,
-    rng: np.random.Generator,
-    *,
-    layers: Sequence[str] | None = None,
-) -> dict[str, Float[np.ndarray, "N M T V"]]:
-    """Return what `of_layers` does, and from a network with STF-GCN modules the last one's ``focus`` and ``beta``."""
-    found = of_layers(model, batch, target, rng, layers=layers)
+    A network with STF-GCN modules says itself where it looks: the last one's ``focus`` and ``beta`` stand beside them.
+    """
+    maps, lengths = gradcam(model, batch, layers, target), batch.lengths.cpu().numpy()
+    found = {name: upsample_time(part, model.layer_strides[name], lengths) for name, part in maps.items()}
     if getattr(model, "focus_places", ()):
-        maps, lengths = focus_maps(model, batch, target), batch.lengths.cpu().numpy()
-        own = {name: upsample_time(getattr(maps, name), maps.stride, lengths) for name in ("focus", "beta")}
-        found = own | found
-    return found
+        own = focus_maps(model, batch, target)
+        found |= {name: upsample_time(getattr(own, name), own.stride, lengths) for name in ("focus", "beta")}
+    return found | {"motion energy": motion_energy(batch), "random": random(batch, rng)}
 
 
 def every(

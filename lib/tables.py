@@ -93,7 +93,7 @@ def keep(frame: pd.DataFrame, filters: Iterable[str]) -> pd.DataFrame:
 
 
 def _may_be(values: pd.Series, text: str) -> bool:
-    """Does a parameter hold for some row? The page may say of others that it does not."""
+    """Tell whether a parameter holds for some row; the page may say of others that it does not."""
     return bool(values.isna().all() or _equals(values, text).any())
 
 

@@ -174,7 +174,7 @@ measured = {
     step: faithfulness.measure(
         model,
         explained,
-        partial(attribution.of_focus, model, rng=np.random.default_rng(seed), layers=layers),
+        partial(attribution.of_layers, model, rng=np.random.default_rng(seed), layers=layers),
         rng=np.random.default_rng(seed),
         num_steps=6,
         num_draws=0,

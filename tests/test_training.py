@@ -1,13 +1,12 @@
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from clip_cases import waving
 from torch import nn
 
 from lib import models, objectives, recipes, training, transforms
-from lib._epochs import augmented, epoch_batches
 from lib.clips import ClipSet
 from lib.training import TrainConfig
 
@@ -16,16 +15,7 @@ SHORT = TrainConfig(epochs=4, batch_size=8, warmup_epochs=1, learning_rate=0.05,
 
 @pytest.fixture(scope="module")
 def clips():
-    """Two classes that differ in which hand waves; lengths and persons vary."""
-    rng = np.random.default_rng(0)
-    arrays, labels, pose = [], np.arange(24) % 2, rng.normal(size=(20, 3))
-    for label in labels:
-        frames = int(rng.integers(8, 20))
-        persons = int(rng.integers(1, 3))
-        x = pose + 0.1 * rng.normal(size=(1, persons, 20, 3)) + 0.01 * rng.normal(size=(frames, 1, 20, 3))
-        x[:, :, 7 if label else 11, 1] += np.sin(np.arange(frames))[:, None]
-        arrays.append(x)
-    return ClipSet.from_arrays(arrays, labels, "kinect20")
+    return waving()
 
 
 def network(seed=0, **options):
@@ -229,32 +219,6 @@ def test_balanced_loss_weighs_every_class_alike(clips):
     counts = np.bincount(uneven.labels)
     np.testing.assert_allclose(weight.numpy() * counts, len(uneven) / 2)
     training.fit(network(), uneven, config=replace(SHORT, epochs=1, class_balanced=True), progress=False)
-
-
-def test_an_epoch_visits_every_clip_once(clips):
-    seen = [label for batch in epoch_batches(clips, SHORT, 0) for label in batch.labels.tolist()]
-    assert sorted(seen) == sorted(clips.labels.tolist())
-
-
-def test_epochs_mix_clips_anew_and_batches_hold_clips_of_like_length(clips):
-    plain = replace(SHORT, crop=1.0, noise=0.0, stretch=0.0, turn=0.0, tilt=0.0)
-    epochs = [[batch.lengths.tolist() for batch in epoch_batches(clips, plain, epoch)] for epoch in (0, 1)]
-    assert epochs[0] != epochs[1]
-    for epoch in epochs:
-        batches = sorted(sorted(lengths) for lengths in epoch)
-        assert all(one[-1] <= other[0] for one, other in pairwise(batches))
-
-
-def test_about_half_of_the_clips_are_mirrored_where_asked(clips):
-    plain = replace(SHORT, crop=1.0, noise=0.0, stretch=0.0, turn=0.0, tilt=0.0, mirror=True)
-    found = [augmented(clip, plain, np.random.default_rng(seed)).x for seed, clip in enumerate(clips)]
-    same = [np.array_equal(x, clip.x) for x, clip in zip(found, clips, strict=True)]
-    swapped = [np.array_equal(x, transforms.mirror(clip).x) for x, clip in zip(found, clips, strict=True)]
-    assert all(a != b for a, b in zip(same, swapped, strict=True))
-    assert 6 < sum(swapped) < 18
-    assert all(
-        np.array_equal(augmented(c, replace(plain, mirror=False), np.random.default_rng(0)).x, c.x) for c in clips
-    )
 
 
 def test_a_diverging_training_says_so_and_returns_every_mode(clips):
