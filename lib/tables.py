@@ -93,8 +93,10 @@ def keep(frame: pd.DataFrame, filters: Iterable[str]) -> pd.DataFrame:
 
 
 def _may_be(values: pd.Series, text: str) -> bool:
-    """Tell whether a parameter holds for some row; the page may say of others that it does not."""
-    return bool(values.isna().all() or _equals(values, text).any())
+    """Tell whether a column may be a parameter's: it holds for some rows, and others have nothing or 0 in its place."""
+    held = _equals(values, text)
+    resting = values.isna() | values.eq(0)
+    return bool((held | resting).all() and (held.any() or values.isna().all()))
 
 
 def _equals(values: pd.Series, text: str) -> pd.Series:

@@ -18,7 +18,7 @@
 
 # %%
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -127,7 +127,8 @@ for start, begun in starts.items():
 
 # %%
 table = pd.DataFrame(rows).merge(found.reset_index().assign(start="trained"), how="left")
-table = table.assign(step=network, seed=seed, epochs_tuned=longer, **recipes.described(recipe))
+terms = asdict(recipes.focus_step(origin, network).train.focus)
+table = table.assign(step=network, seed=seed, epochs_tuned=longer, **recipes.described(recipe), **terms)
 runs.save_table("transfer", table)
 table.pivot(index="num_tuned", columns="start", values=list(new)[-1]).round(3)
 
@@ -285,9 +286,10 @@ trust.written(trust.over_seeds(more.reset_index(), ["predictor", "kind"]), 1).un
 # %% [markdown]
 # **No score earns anything over a rule that looks at nothing.** To tune everything costs next to nothing between datasets
 # and two points within one. Every score's advice costs many points more, both ways; only for the probe within a dataset is
-# that not decided. Label smoothness orders the depths no better than chance. LogME and the nearest neighbour order them the wrong way round: they ask how well a layer's output
-# tells the new classes apart, and deep layers do so best before any tuning. What tuning is to find out is another thing,
-# namely how much better the layers could still get.
+# that not decided. Label smoothness orders the depths no better than chance. LogME orders them the wrong way round, and so
+# does the nearest neighbour between datasets: they ask how well a layer's output tells the new classes apart, and deep
+# layers do so best before any tuning. What tuning is to find out is another thing, namely how much better the layers could
+# still get.
 #
 # ## The classifier alone, and focus
 #

@@ -93,6 +93,18 @@ def test_the_adjacency_term_teaches_beta_alone_unless_the_target_moves(clips):
         assert (after is not None and bool(after.any())) == moving
 
 
+def test_adjacency_is_the_mean_over_all_modules(clips):
+    model = disturbed(network(), scale=0.05)
+    batch = clips.batch([1])
+    logits, modules = passed(model, batch)
+    found = focus.terms(logits, batch, modules, FocusLosses(adjacency=1.0))["adjacency"]
+    focuses = focus._focuses(logits, logits.argmax(dim=1), modules, again=False)
+    here = batch.present.flatten()
+    own = [losses.adjacency(q[here], m.beta[here]) for q, m in zip(focuses, modules, strict=True)]
+    assert len(own) == 6
+    torch.testing.assert_close(found, torch.stack(own).mean())
+
+
 def test_exploration_leaves_statistics_and_modes_alone(clips):
     model = network().train()
     before = {name: value.clone() for name, value in model.named_buffers()}
@@ -118,6 +130,7 @@ def test_exploration_hides_what_the_focus_points_at(small, clips):
     own, left = plain[0, ..., 0], masked[0, ..., 0]  # (C, T, V)
     share = (left - own).norm(dim=0) / (own.mean(dim=2, keepdim=True) - own).norm(dim=0)  # of the way to the centre
     assert bool((share <= 1 + 1e-5).all())
+    assert share.max().item() == pytest.approx(1, abs=1e-4)  # what the focus points at most is hidden wholly
     frames, joints = divmod(int(share.argmax()), 20)
     assert (frames // 2, joints) == (frame, joint)
     assert float(share[:, q.sum(dim=0) == 0].sum()) == 0

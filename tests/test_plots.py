@@ -107,6 +107,12 @@ def test_seeds_become_thin_lines_and_a_mean(plots):
     )
 
 
+def test_learning_curves_of_several_networks_are_called_by_their_names(plots):
+    past = pd.DataFrame({"epoch": [0, 1], "stf accuracy": [0.1, 0.5], "msg3d accuracy": [0.2, 0.6]})
+    (axis,) = plots.learning_curves(past).axes
+    assert set(axis.get_legend_handles_labels()[1]) == {"stf", "msg3d"}
+
+
 def test_smoothness_lines_have_intervals_and_chance(plots):
     figure = plots.smoothness_by_layer(smoothness_rows(), measures=["laplacian"])
     names = figure.axes[0].get_legend_handles_labels()[1]

@@ -23,9 +23,6 @@ def test_recipes_change_by_name_and_refuse_other_names():
         recipes.get("ntu")
 
 
-# --- scores -------------------------------------------------------------------------------------------------------
-
-
 def test_the_ablation_adds_one_term_at_a_time():
     recipe = recipes.get("synthetic", recipes.FOCUS_RECIPES)
     kept = []
@@ -139,14 +136,19 @@ def test_studies_keep_to_the_recipes():
     row |= recipes.described(recipe)
     weight = recipe.train.focus.exploration
     others = [{"width": 1.0}, {"protocol": "selection"}, {"dataset": "synthetic"}, {"epochs": 3}, {"step": "stf"}]
-    others += [{"crop": 0.5}, {"score": "logit"}]  # which earlier rows do not tell
+    others += [{"crop": 0.5}, {"score": "logit"}, {"explained": "label"}]  # which earlier rows do not tell
+    others += [{"moving_target": True}, {"exploration_every": 2}, {"stream": "bone"}]
+    others += [{"step": "exploration", "exploration": np.nan}]  # of which nobody knows how it was explored
     others += [{"streams": "joint + bone"}, {"exploration": 7.0}, {"exploration": weight}]  # weights of another step
     with_term = row | {"seed": 1, "streams": "joint", "step": "exploration", "exploration": weight}
     rows = pd.DataFrame([row, with_term, *(row | change for change in others)])
     rows["smoothness_weight"] = [np.nan, *[0.0] * (len(rows) - 1)]  # rows from before there was such a weight
     rows = pd.concat([rows, pd.DataFrame([row | {"smoothness_weight": 77.0}])], ignore_index=True)
     assert recipes.unchanged(rows, recipes.FOCUS_RECIPES)["seed"].tolist() == [0, 1]
-    assert len(recipes.unchanged(rows, recipes.FOCUS_RECIPES, fused=True)) == 3
+    assert len(recipes.unchanged(rows, recipes.FOCUS_RECIPES, fused=True)) == 4
+    bones = {"utd_mhad": replace(recipe, stream="bone")}
+    told = pd.DataFrame([row | {"streams": name} for name in ("joint", "bone", np.nan)])
+    assert recipes.unchanged(told, bones).index.tolist() == [1, 2]
     older = rows.drop(columns="noise")
     older.loc[0, "exploration"] = np.nan
     assert recipes.unchanged(older, recipes.FOCUS_RECIPES)["seed"].tolist() == [0, 1]

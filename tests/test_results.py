@@ -81,6 +81,11 @@ def test_a_column_that_hides_a_parameter_is_refused(tmp_path, monkeypatch):
     assert len(pd.read_csv(tables.record("scores", [item]))) == 2
     pd.DataFrame({"k": [0, 5]}).to_csv(item.folder / "scores.csv", index=False)  # it holds for one row only
     assert pd.read_csv(tables.record("scores", [item]))["k"].tolist() == [0, 5]
+    pd.DataFrame({"k": [5, 7]}).to_csv(item.folder / "scores.csv", index=False)  # 7 is another value of it
+    with pytest.raises(pages.PageError, match="not the page's parameters"):
+        tables.record("scores", [item])
+    pd.DataFrame({"score": [1.0], "k": [None]}).to_csv(item.folder / "scores.csv", index=False)
+    assert len(pd.read_csv(tables.record("scores", [item]))) == 1
 
 
 def test_a_table_that_no_run_has_written_is_not_added_to(tmp_path, monkeypatch):

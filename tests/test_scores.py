@@ -74,3 +74,24 @@ def test_weightings_are_those_of_the_fused_network(rng):
         own = fused.log_softmax(dim=1)[torch.arange(30), torch.as_tensor(labels)]
         assert found.loc[text, "loss"] == pytest.approx(-own.mean().item(), rel=1e-5)
     assert found["accuracy"].is_monotonic_decreasing
+
+
+def test_weightings_that_are_right_as_often_are_ordered_by_loss():
+    logits = {"joint": np.eye(3), "bone": 2 * np.eye(3)}  # both right, bones surer
+    found = scores.weightings(logits, np.arange(3))
+    assert found["accuracy"].eq(1).all()
+    assert found["loss"].is_monotonic_increasing
+    assert found["streams"].iloc[[0, -1]].tolist() == ["bone", "joint"]
+
+
+@pytest.mark.parametrize("choices", [(0, 2), (3, 0), (0, 2, 4)])
+def test_weightings_that_differ_by_a_factor_count_once(choices):
+    found = scores.weightings({"joint": np.eye(3), "bone": np.eye(3)}, np.arange(3), choices)
+    names = {"bone", "joint", "joint + bone"}
+    assert set(found["streams"]) == (names | {"2*joint + bone", "joint + 2*bone"} if 4 in choices else names)
+
+
+@pytest.mark.parametrize("choices", [(0,), (0.5, 1), (-1, 1)])
+def test_weights_to_choose_from_are_whole_numbers(choices):
+    with pytest.raises(ValueError, match="needed whole numbers of at least 0, one of them above"):
+        scores.weightings({"joint": np.eye(3)}, np.arange(3), choices)

@@ -32,6 +32,10 @@ def test_streams_are_read(text, weights):
         ("joint+joint", "'joint' is unknown or comes twice"),
         ("joint+", "'' is unknown"),
         ("two*joint", "weight 'two' is no number"),
+        ("joint + 0*bone", "weight '0' of bone; needed above 0 and finite"),
+        ("-1*joint", "weight '-1' of joint; needed above 0"),
+        ("nan*joint", "weight 'nan' of joint; needed above 0"),
+        ("inf*joint", "weight 'inf' of joint; needed above 0"),
     ],
 )
 def test_streams_that_cannot_be_read_are_refused(text, message):

@@ -52,8 +52,8 @@ FOCUS_RECIPES: Mapping[str, Recipe] = {
 }
 """Small ones for the studies of STF, the same for every network that is compared: minutes a run on one core.
 
-Weights of STF's terms were chosen on NW-UCLA's training views alone (rows in ``data/results/focus.csv``, protocol
-``selection``); the other datasets took them over.
+Weights of STF's terms were set beforehand; on NW-UCLA's training views none of the larger ones that were compared with
+them did better (rows in ``data/results/focus.csv``, protocol ``selection``).
 """
 
 TRANSFER_RECIPES: Mapping[str, Recipe] = {

@@ -35,8 +35,8 @@ def described(recipe: Recipe) -> dict[str, object]:
 def unchanged(rows: pd.DataFrame, among: Mapping[str, Recipe] = RECIPES, *, fused: bool = False) -> pd.DataFrame:
     """Rows of a study that were trained as the recipes say, on official splits of the real datasets.
 
-    Other widths, epochs, weights or streams that somebody recorded are left out, so that no table mixes networks; those
-    of several streams, column ``streams``, are kept where `fused` says so.
+    Other widths, epochs, weights or streams that somebody recorded are left out, so that no table mixes networks; other
+    streams, columns ``stream`` and ``streams``, are kept where `fused` says so. A row that says no weight has none.
     """
     kept = []
     for dataset, recipe in among.items():
@@ -50,12 +50,13 @@ def unchanged(rows: pd.DataFrame, among: Mapping[str, Recipe] = RECIPES, *, fuse
         same += [part[name].isna() | part[name].eq(value) for name, value in later.items() if name in part]
         if "protocol" in part:
             same.append(part["protocol"].isna())
-        if "streams" in part and not fused:
-            same.append(part["streams"].fillna(recipe.stream).eq(recipe.stream))
+        if not fused:
+            said = part.columns.intersection(["stream", "streams"])
+            same += [part[name].isna() | part[name].eq(recipe.stream) for name in said]
         for name in TERMS:
             if name in part:
                 weights = {step: getattr(focus_step(recipe, step).train.focus, name) for step in set(part["step"])}
-                same.append(part[name].isna() | part[name].eq(part["step"].map(weights)))
+                same.append(part[name].fillna(0.0).eq(part["step"].map(weights)))
         if "smoothness_weight" in part:
             weights = {step: focus_step(recipe, step).train.smoothness for step in set(part["step"])}
             same.append(part["smoothness_weight"].fillna(0.0).eq(part["step"].map(weights)))

@@ -1,5 +1,7 @@
 """Shares and streams from the text of a page's parameter."""
 
+import math
+
 from lib.models.layers import STREAMS
 
 
@@ -25,4 +27,6 @@ def parse_streams(text: str) -> dict[str, float]:
             weights[stream] = float(weight or 1)
         except ValueError:
             raise ValueError(f"streams={text!r}: weight {weight!r} is no number") from None
+        if not 0 < weights[stream] < math.inf:
+            raise ValueError(f"streams={text!r}: weight {weight!r} of {stream}; needed above 0 and finite")
     return weights
