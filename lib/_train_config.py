@@ -55,6 +55,9 @@ class TrainConfig:
             raise ValueError(f"TrainConfig: crop={self.crop}, needed in (0, 1]")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"TrainConfig: label_smoothing={self.label_smoothing}, needed in [0, 1)")
+        if self.optimizer == "adamw" and self.focus.exploration > 1:
+            found = f"FocusLosses(exploration={self.focus.exploration})"
+            raise ValueError(f"TrainConfig: {found} is a share of the learning rate; with AdamW needed at most 1")
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"TrainConfig: optimizer={self.optimizer!r}; choose one of {list(OPTIMIZERS)}")
         if self.precision not in PRECISIONS:

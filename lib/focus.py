@@ -121,12 +121,13 @@ def terms(logits: torch.Tensor, batch: Batch, modules: list[Module], config: Foc
     if "consistency" in wanted and len(modules) < 2:
         raise ValueError("consistency joins two STF-GCN modules; this network has one")
     seen = modules if "adjacency" in wanted else modules[-2:]  # the slopes of all come in one go
-    again = config.moving_target or bool(wanted.keys() - {"adjacency"})
+    compared = 2 if "consistency" in wanted else int("divergence" in wanted)
+    again = len(seen) if config.moving_target else compared
     first = [present_rows(q, batch.present) for q in _focuses(logits, explained, seen, again=again)]
     if "divergence" in wanted:
         best, second = logits.topk(2, dim=1).indices.T
         rival = torch.where(best == explained, second, best)
-        other = _focuses(logits, rival, modules[-1:], again=True)[0]
+        other = _focuses(logits, rival, modules[-1:], again=1)[0]
         found["divergence"] = losses.divergence(first[-1], present_rows(other, batch.present))
     if "adjacency" in wanted:
         targets = first if config.moving_target else [q.detach() for q in first]
@@ -156,7 +157,7 @@ def exploration(model: nn.Module, batch: Batch, config: FocusLosses) -> torch.Te
         with watch(model) as modules:
             logits = model(batch.x, batch.lengths, batch.present)
         explained = batch.labels if config.explained == "label" else logits.argmax(dim=1)
-        q = present_rows(_focuses(logits, explained, modules[-1:], again=True)[0], batch.present)
+        q = present_rows(_focuses(logits, explained, modules[-1:], again=1)[0], batch.present)
         persons = batch.x.permute(0, 4, 1, 2, 3)  # (N, M, C, T, V)
         own = persons[batch.present]
         lengths = batch.lengths[batch.present.nonzero()[:, 0]]
@@ -185,7 +186,7 @@ def focus_maps(model: nn.Module, batch: Batch, target: torch.Tensor | None = Non
         with watch(model) as modules:
             logits = model(x, batch.lengths, batch.present)
         target = logits.argmax(dim=1) if target is None else target
-        focus = _focuses(logits, target, modules[-1:], again=False)[0]
+        focus = _focuses(logits, target, modules[-1:], again=0)[0]
     found = []
     for values in (focus, modules[-1].beta):
         values = present_rows(values, batch.present)
@@ -213,22 +214,21 @@ def balanced(model: nn.Module, batch: Batch, config: FocusLosses, classification
     return losses.balanced_weights(values, classification)
 
 
-def _focuses(logits: torch.Tensor, classes: torch.Tensor, modules: list[Module], *, again: bool) -> list[torch.Tensor]:
-    """Focus of each module on one class per clip, in float32 at least; differentiable `again` or not.
+def _focuses(logits: torch.Tensor, classes: torch.Tensor, modules: list[Module], *, again: int) -> list[torch.Tensor]:
+    """Focus of each module on one class per clip, in float32 at least; that of the last `again` is differentiable.
 
     A module's features lead to the score through its own convolutions, whose slopes are enough to weigh channels by
     (`ScaleConv.mean_slope`), and through its graph. Features of the block's other path are the same, but not these.
     """
     score = logits.gather(1, classes[:, None]).sum()
     exact = torch.promote_types(logits.dtype, torch.float32)
-    ends = [end for m in modules for end in (m.beta, *(output for _, output in m.convs))]
-    if not all(end.requires_grad for end in ends):
+    if not all(end.requires_grad for module in modules for end in _ends(module)):
         raise ValueError(
             "an STF-GCN module and all before it are frozen: no slope tells its focus; tune it, or no terms"
         )
     found = []
     with features_explained():
-        slopes = iter(torch.autograd.grad(score, ends, create_graph=again, retain_graph=True))
+        slopes = iter(_slopes(score, modules, again))
     with torch.autocast(logits.device.type, enabled=False):
         for module in modules:
             alpha = module.adjacency.mean_slope(next(slopes).to(exact), module.beta, module.mask)
@@ -237,3 +237,25 @@ def _focuses(logits: torch.Tensor, classes: torch.Tensor, modules: list[Module],
                 alpha = alpha + conv.mean_slope(next(slopes).to(exact), module.graph, module.lengths) / cells
             found.append(losses.focus(module.features.to(exact), alpha, module.mask))
     return found
+
+
+def _ends(module: Module) -> list[torch.Tensor]:
+    return [module.beta, *(output for _, output in module.convs)]
+
+
+def _slopes(score: torch.Tensor, modules: list[Module], again: int) -> tuple[torch.Tensor, ...]:
+    """Slopes with respect to the ends of all modules, in order; with a graph of their own for the last `again`.
+
+    Such a graph takes time and memory as far as it reaches. It stops in front of the block of the first of these
+    modules, and from there slopes go down to earlier blocks without one.
+    """
+    border = len(modules) - again
+    while 0 < border < len(modules) and modules[border - 1].features is modules[border].features:  # of one block
+        border -= 1
+    early = [end for module in modules[:border] for end in _ends(module)]
+    late = [end for module in modules[border:] for end in _ends(module)]
+    if not early or not late:
+        return torch.autograd.grad(score, early or late, create_graph=bool(late), retain_graph=True)
+    entering = modules[border].features
+    *found, slope = torch.autograd.grad(score, [*late, entering], create_graph=True)
+    return (*torch.autograd.grad(entering, early, slope.detach(), retain_graph=True), *found)

@@ -37,7 +37,7 @@ def test_the_two_paths_of_a_block_share_its_gradcam(small, clips, monkeypatch):
     weights = []
     monkeypatch.setattr(losses, "focus", lambda features, alpha, _: weights.append(alpha) or features[:, 0])
     logits, modules = passed(small, batch)
-    focus._focuses(logits, logits.argmax(dim=1), modules[-2:], again=False)
+    focus._focuses(logits, logits.argmax(dim=1), modules[-2:], again=0)
     maps = torch.einsum("pc,pctv->ptv", sum(weights), modules[-1].features)
     expected = gradcam.gradcam(small, batch, layers=["layers.1"])["layers.1"][batch.present.numpy()]
     lengths = -(-batch.lengths.numpy() // 2)[[0, 1, 1]]
@@ -93,12 +93,54 @@ def test_the_adjacency_term_teaches_beta_alone_unless_the_target_moves(clips):
         assert (after is not None and bool(after.any())) == moving
 
 
+def slopes_with_one_graph(score, modules, again):
+    ends = [end for module in modules for end in focus._ends(module)]
+    return torch.autograd.grad(score, ends, create_graph=True)
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        msg3d.FOCUS_PLACES,
+        ("layers.0.joints", "layers.1.windows", "layers.2.joints"),  # the last two lie in different blocks
+        ("layers.1.joints", "layers.2.joints", "layers.2.windows"),
+        ("layers.2.joints", "layers.2.windows"),
+    ],
+)
+@pytest.mark.parametrize("names", [["divergence", "adjacency"], ["consistency", "adjacency"], ["adjacency"]])
+def test_terms_teach_the_same_whether_early_slopes_have_a_graph_or_not(clips, monkeypatch, places, names):
+    batch, found = clips.batch([0, 1, 2]), []
+    for plain in (False, True):
+        model = disturbed(network(focus_places=places), scale=0.05).train()
+        with monkeypatch.context() as patched:
+            if plain:
+                patched.setattr(focus, "_slopes", slopes_with_one_graph)
+            logits, modules = passed(model, batch)
+            terms = focus.terms(logits, batch, modules, FocusLosses(**dict.fromkeys(names, 1.0)))
+        sum(terms.values()).backward()
+        found.append([p.grad for p in model.parameters()])
+    for ours, theirs in zip(*found, strict=True):
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            torch.testing.assert_close(ours, theirs)
+
+
+def test_slopes_have_a_graph_from_the_block_on_where_one_is_needed(clips):
+    logits, modules = passed(network().train(), clips.batch([0]))
+    per_block = sum(len(focus._ends(module)) for module in modules) // 3
+    for again, blocks in ((0, 0), (1, 1), (2, 1), (3, 2), (6, 3)):
+        slopes = focus._slopes(logits.sum(), modules, again)
+        assert [slope.requires_grad for slope in slopes] == [False] * per_block * (3 - blocks) + [
+            True
+        ] * per_block * blocks
+
+
 def test_adjacency_is_the_mean_over_all_modules(clips):
     model = disturbed(network(), scale=0.05)
     batch = clips.batch([1])
     logits, modules = passed(model, batch)
     found = focus.terms(logits, batch, modules, FocusLosses(adjacency=1.0))["adjacency"]
-    focuses = focus._focuses(logits, logits.argmax(dim=1), modules, again=False)
+    focuses = focus._focuses(logits, logits.argmax(dim=1), modules, again=0)
     here = batch.present.flatten()
     own = [losses.adjacency(q[here], m.beta[here]) for q, m in zip(focuses, modules, strict=True)]
     assert len(own) == 6
@@ -169,7 +211,7 @@ def test_focuses_of_other_strides_are_compared_at_the_same_frames(clips):
     model = disturbed(network(focus_places=("layers.1.windows", "layers.2.joints")), scale=0.05)
     batch = clips.batch([0, 1])
     logits, modules = passed(model, batch)
-    first, last = focus._focuses(logits, logits.argmax(dim=1), modules, again=False)
+    first, last = focus._focuses(logits, logits.argmax(dim=1), modules, again=0)
     assert first.shape[1] == 12
     last = losses.resized(last, torch.tensor([6, 5, 5]) * 2 - torch.tensor([0, 1, 1]), 12, 2)
     found = focus.terms(logits, batch, modules, FocusLosses(consistency=1.0))["consistency"]
@@ -231,7 +273,7 @@ def test_absent_persons_have_no_focus_that_counts(clips):
     found = focus.terms(logits, batch, modules, ALL)
     moved = batch.x.clone()
     moved[0, ..., 1] += 5.0
-    focuses = focus._focuses(logits, logits.argmax(dim=1), modules[-2:], again=False)
+    focuses = focus._focuses(logits, logits.argmax(dim=1), modules[-2:], again=0)
     kept = [q[batch.present.flatten()] for q in focuses]
     torch.testing.assert_close(found["consistency"], losses.consistency(*kept))
     assert float(losses.consistency(*focuses).detach()) != pytest.approx(float(found["consistency"].detach()))
@@ -262,7 +304,7 @@ def test_the_label_may_be_explained_instead_of_the_prediction(small, clips, know
     config = FocusLosses(divergence=1.0, explained="label")
     found = focus.terms(logits, batch, modules, config)["divergence"]
     one, other = (
-        focus._focuses(logits, torch.tensor([int(c)]), modules[-1:], again=False)[0]
+        focus._focuses(logits, torch.tensor([int(c)]), modules[-1:], again=0)[0]
         for c in (batch.labels[0], second if known else best)
     )
     torch.testing.assert_close(found, losses.divergence(one, other))
@@ -273,7 +315,7 @@ def test_a_focus_in_training_is_the_same_on_a_gpu(clips):
     found = []
     for device in ("cpu", "cuda"):
         logits, modules = passed(network().train().to(device), clips.batch([0, 1]).to(device))
-        found.append(focus._focuses(logits, logits.argmax(dim=1), modules, again=False))
+        found.append(focus._focuses(logits, logits.argmax(dim=1), modules, again=0))
     for cpu, cuda in zip(*found, strict=True):
         torch.testing.assert_close(cuda.cpu(), cpu, rtol=1e-2, atol=1e-4)
 

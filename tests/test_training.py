@@ -8,6 +8,7 @@ from torch import nn
 
 from lib import models, objectives, recipes, training, transforms
 from lib.clips import ClipSet
+from lib.focus import FocusLosses
 from lib.training import TrainConfig
 
 SHORT = TrainConfig(epochs=4, batch_size=8, warmup_epochs=1, learning_rate=0.05, noise=0.01)
@@ -240,6 +241,7 @@ def test_a_last_batch_of_one_frame_trains():
         ({"epochs": 0}, r"\{'epochs': 0\}, needed whole numbers"),
         ({"turn": float("nan"), "noise": -1.0}, r"\{'turn': nan, 'noise': -1.0\}, needed finite"),
         ({"momentum": 1.0}, "momentum=1.0, below 1"),
+        ({"optimizer": "adamw", "focus": FocusLosses(exploration=10.0)}, "exploration=10.0.* at most 1"),
         ({"crop": 0.0}, r"crop=0.0, needed in \(0, 1\]"),
         ({"optimizer": "adam"}, r"'adam'; choose one of \['sgd', 'adamw'\]"),
         ({"precision": "float16"}, r"'float16'; choose one of \['bfloat16', 'float32'\]"),
