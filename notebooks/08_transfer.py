@@ -313,8 +313,9 @@ level.to_frame().join(gains).join(theirs, on="step").round(1)
 
 # %% [markdown]
 # Here STF's features are behind MS-G3D's on NW-UCLA, and on MSR Action3D nothing is decided: of the published gain nothing
-# is to be seen. At this size STF is not ahead of MS-G3D on its own dataset either ([](#nb-train-msg3d-stf)). MS-G3D's
-# features are ahead of ST-GCN's in the mean.
+# is to be seen. MS-G3D's features are ahead of ST-GCN's in the mean. STF's rows are older than two changes: exploration's
+# steps had the whole learning rate then, where the recipes give them a tenth, and STF did not start from the weights of
+# MS-G3D's network of the same seed ([](#nb-train-msg3d-stf)).
 #
 # **What this does not show.** One size of network (a quarter of the published width, few epochs), one budget of clips, and
 # one learning rate for every depth: a smaller one might spare old weights. NTU RGB+D 120 has twice as many classes as the

@@ -355,7 +355,8 @@ trust.written(pd.concat(held, names=["transfer"]), 1).unstack("dataset", sort=Fa
 # mild, see above. **Transfer.** Old movements help everywhere where the classifier alone is tuned; with all layers tuned
 # not every interval lies above 0. That early layers may stay as they are holds, or is not decided, with the last eight of
 # ten tuned within one dataset; between datasets it does not hold for any number of them. That smoothness tells which
-# layers to tune holds nowhere, nor that STF's features transfer better than MS-G3D's.
+# layers to tune holds nowhere, nor that STF's features transfer better than MS-G3D's; the rows of STF are of an older
+# code, see [](#nb-transfer).
 #
 # **What this does not show.** One kind of network, small and trained for few passes, on two sets of single persons; the
 # paper's are larger, and its kind and levels of noise are unknown. Noise is independent from frame to frame, which is
