@@ -1,18 +1,14 @@
 """The terms that train STF-GCN modules."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
-from focus_cases import network, three_clips
+from focus_cases import ALL, network, passed, three_clips
 from model_cases import disturbed
 
 from lib import focus, gradcam, losses, models
 from lib.focus import FocusLosses
 from lib.models import msg3d
-
-ALL = FocusLosses(exploration=1.0, divergence=1.0, adjacency=1.0, consistency=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +19,6 @@ def small():
 @pytest.fixture
 def clips(rng):
     return three_clips(rng)
-
-
-def passed(model, batch):
-    with focus.watch(model) as modules:
-        logits = model(batch.x, batch.lengths, batch.present)
-    return logits, modules
 
 
 def test_the_two_paths_of_a_block_share_its_gradcam(small, clips, monkeypatch):
@@ -147,38 +137,6 @@ def test_adjacency_is_the_mean_over_all_modules(clips):
     torch.testing.assert_close(found, torch.stack(own).mean())
 
 
-def test_exploration_leaves_statistics_and_modes_alone(clips):
-    model = network().train()
-    before = {name: value.clone() for name, value in model.named_buffers()}
-    focus.exploration(model, clips.batch([0, 1]), ALL).backward()
-    assert all(module.training for module in model.modules())
-    for name, value in model.named_buffers():
-        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
-    assert model.classifier.weight.grad.abs().sum() > 0
-
-
-def test_exploration_hides_what_the_focus_points_at(small, clips):
-    batch = clips.batch([0])
-    seen = []
-    hook = small.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
-    try:
-        score = focus.exploration(small, batch, ALL)
-    finally:
-        hook.remove()
-    plain, masked = seen
-    torch.testing.assert_close(plain, batch.x)
-    q = torch.as_tensor(focus.focus_maps(small, batch)[0][0, 0])  # (T_l, V)
-    frame, joint = divmod(int(q.argmax()), 20)
-    own, left = plain[0, ..., 0], masked[0, ..., 0]  # (C, T, V)
-    share = (left - own).norm(dim=0) / (own.mean(dim=2, keepdim=True) - own).norm(dim=0)  # of the way to the centre
-    assert bool((share <= 1 + 1e-5).all())
-    assert share.max().item() == pytest.approx(1, abs=1e-4)  # what the focus points at most is hidden wholly
-    frames, joints = divmod(int(share.argmax()), 20)
-    assert (frames // 2, joints) == (frame, joint)
-    assert float(share[:, q.sum(dim=0) == 0].sum()) == 0
-    assert 0 < score.item() < 1
-
-
 def test_weights_bring_terms_to_the_classification_loss(clips):
     model, batch = network().train(), clips.batch([0, 1, 2])
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -191,22 +149,6 @@ def test_weights_bring_terms_to_the_classification_loss(clips):
         assert 1.4 / 10**0.51 < weights[name] * abs(value.item()) < 1.4 * 10**0.51
 
 
-def test_exploration_is_weighed_with_the_statistics_of_the_batch(clips):
-    model, batch = network().train(), clips.batch([0, 1, 2])
-    logit = FocusLosses(exploration=1.0, score="logit")  # of any size: a probability is seldom below a tenth
-    with torch.no_grad():
-        model.classifier.bias.zero_()
-    own = copy.deepcopy(model)
-    for norm in (module for module in own.modules() if isinstance(module, torch.nn.BatchNorm2d)):
-        norm.momentum = 1.0
-    passed(own, batch)
-    value = focus.exploration(own, batch, logit).item()
-    weights = focus.balanced(model, batch, logit, classification=1.4)
-    assert weights["exploration"] == losses.balanced_weights({"exploration": value}, 1.4)["exploration"]
-    other = focus.exploration(model, batch, logit).item()
-    assert weights["exploration"] != losses.balanced_weights({"exploration": other}, 1.4)["exploration"]
-
-
 def test_focuses_of_other_strides_are_compared_at_the_same_frames(clips):
     model = disturbed(network(focus_places=("layers.1.windows", "layers.2.joints")), scale=0.05)
     batch = clips.batch([0, 1])
@@ -216,21 +158,6 @@ def test_focuses_of_other_strides_are_compared_at_the_same_frames(clips):
     last = losses.resized(last, torch.tensor([6, 5, 5]) * 2 - torch.tensor([0, 1, 1]), 12, 2)
     found = focus.terms(logits, batch, modules, FocusLosses(consistency=1.0))["consistency"]
     torch.testing.assert_close(found, losses.consistency(first, last))
-
-
-@pytest.mark.parametrize("score", losses.SCORES)
-def test_what_is_explored_is_the_class_and_the_score_that_are_asked_for(small, clips, score):
-    batch, seen = clips.batch([0]), []
-    with torch.no_grad():
-        wrong = small(*batch[:3]).argmin(dim=1)
-    hook = small.register_forward_hook(lambda _, inputs, logits: seen.append(logits))
-    try:
-        config = FocusLosses(exploration=1.0, explained="label", score=score)
-        found = focus.exploration(small, batch._replace(labels=wrong), config)
-    finally:
-        hook.remove()
-    values = seen[1].softmax(dim=1) if score == "probability" else seen[1]
-    torch.testing.assert_close(found, values[0, wrong].squeeze())
 
 
 def test_one_class_or_frozen_modules_cannot_be_taught_a_focus(clips):
@@ -251,21 +178,6 @@ def _in_order(model, batch):
     return logits, batch, modules
 
 
-def test_a_clip_is_explored_alike_alone_and_beside_longer_ones(small, clips):
-    seen = []
-    hook = small.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
-    try:
-        focus.exploration(small, clips.batch(range(3)), ALL)
-        for n in range(3):
-            focus.exploration(small, clips.batch([n]), ALL)
-    finally:
-        hook.remove()
-    together, *alone = seen[1::2]
-    for n, masked in enumerate(alone):
-        T, M = masked.shape[2], masked.shape[4]
-        torch.testing.assert_close(together[n : n + 1, :, :T, :, :M], masked, rtol=1e-3, atol=1e-4)
-
-
 def test_absent_persons_have_no_focus_that_counts(clips):
     model = disturbed(network(pooling="mean"), scale=0.05)
     batch = clips.batch([0, 1])  # the second slot of the first clip is empty
@@ -277,22 +189,6 @@ def test_absent_persons_have_no_focus_that_counts(clips):
     kept = [q[batch.present.flatten()] for q in focuses]
     torch.testing.assert_close(found["consistency"], losses.consistency(*kept))
     assert float(losses.consistency(*focuses).detach()) != pytest.approx(float(found["consistency"].detach()))
-
-
-def test_a_sure_network_can_still_be_explored_in_16_bits(small, clips):
-    model = copy.deepcopy(small)
-    batch = clips.subset([0]).batch([0])
-    with torch.no_grad():
-        model.classifier.weight *= 400  # far beyond what 16 bits tell from certain
-    slopes = []
-    for precision in (False, True):
-        model.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision):
-            score = focus.exploration(model, batch, ALL)
-        assert score.dtype == torch.float32
-        score.backward()
-        slopes.append(model.classifier.bias.grad.abs().max().item())
-    assert slopes[1] == pytest.approx(slopes[0], rel=0.5)
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -181,6 +181,7 @@ BROKEN = [
         "cell 3: a cell that draws",
     ),
     (is_finished, {"edit": swap("# It is four.", "# FINDING")}, "FINDING waits"),
+    (is_finished, {"edit": swap("# It is four.", "# TEXT-FAITHFUL")}, "TEXT-FAITHFUL waits"),
     (is_small, {"store": show("x" * 300_000)}, "302 kB"),
 ]
 
