@@ -156,8 +156,9 @@ plots.reliability(reached["test"].reliability);
 #     -p weight_decay 0.05 -p batch_size 16 -p epochs 80 -p num_frames 32 -p turn 180 -p dropout 0 --record training
 # ```
 #
-# and by the last one with `-p streams "joint + bone + joint_motion" --record curves` and one seed. Means and ranges are over seeds. Chance is 10 %, 3.7 % and 5 %. The synthetic row is a larger training than this
-# page's: `-p dataset synthetic -p num_clips 2000 -p width 0.5 -p epochs 40 -p precision bfloat16`.
+# and by the last one with `-p streams "joint + bone + joint_motion" --record curves` and one seed. Means and ranges are
+# over seeds. Chance is 10 %, 3.7 % and 5 %. The synthetic row is a larger training than this page's: `-p dataset
+# synthetic -p num_clips 2000 -p width 0.5 -p epochs 40 -p precision bfloat16`.
 
 # %%
 setting = ["dataset", "streams", "num_frames", "width", "epochs", "optimizer", "turn"]
@@ -177,9 +178,9 @@ rows[rows["protocol"].isna()].groupby(setting).agg(
 
 # %% [markdown]
 # Four in five of the standard NW-UCLA test clips are honest, and the score on these (`test_clean`) is the one to trust.
-# Three networks that see joints, bones and motions make other mistakes, and together fewer: on MSR Action3D in all three
-# seeds, on NW-UCLA in the one there is, with settings that are not the recipe's. All weigh alike there. Do the networks
-# need more passes?
+# Three networks that see joints, bones and motions make fewer mistakes together: on MSR Action3D in all three seeds, on
+# NW-UCLA in the one there is, with settings that are not the recipe's. All weigh alike there. Do the networks need more
+# passes?
 
 # %%
 #| label: fig-curves-real

@@ -20,7 +20,6 @@
 from dataclasses import asdict, replace
 from functools import partial
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
@@ -129,8 +128,9 @@ row[["train_accuracy", *[name for name in row if name.startswith("test")]]].roun
 
 # %% [markdown]
 # What is a step's price? Full width, eight clips of 64 frames and two persons, on two cores: the time of a training step over
-# MS-G3D's, its operations a second as a share of what a matrix product reaches, and the memory that it adds in float32
-# (`python -m benchmarks.focus`); and our networks against the published computations (`python -m benchmarks.models`).
+# MS-G3D's, its operations a second as a share of what a matrix product reaches, and its memory in MB, in float32
+# (`python -m benchmarks.focus`). `stf` is a step with all terms beside the classification loss, `full` has the share of
+# exploration's own steps too. Below are our networks beside the published computations (`python -m benchmarks.models`).
 
 # %%
 price = runs.studies()["focus_steps"].set_index(["step", "precision"])
@@ -200,11 +200,13 @@ faithful.unstack("step").round(3)
 # %%
 columns = faithful.unstack(["measure", "method"])
 columns.columns = [", ".join(names) for names in columns.columns]
-share = values.reindex(columns=["focus"]).notna().groupby("step").mean().add_prefix("clips with a ")
+modular = [step for step, model in networks.items() if getattr(model, "focus_places", ())]
+share = values.reindex(columns=["focus"]).xs("deletion by frames", level="measure").notna().groupby("step").mean()
+share = share.loc[modular].add_prefix("clips with a ")
 table = row.join([recall, columns, share]).rename_axis("step").reset_index()
 facts = {"seed": seed, "clips_train": len(clips["train"]), **recipes.described(recipe)}
 runs.save_table("focus", table.assign(**facts))
-curves = recipes.curves(histories, "step")
+curves = recipes.curves(histories, "step").join(row[list(focus.TERMS)], on="step")
 runs.save_table("curves", curves.assign(**recipes.described(recipe)));
 
 # %% [markdown]
@@ -215,13 +217,13 @@ runs.save_table("curves", curves.assign(**recipes.described(recipe)));
 # %%
 last = next((model for step, model in reversed(networks.items()) if step not in ("stgcn", "msg3d")), probe)
 q, beta, _ = focus.focus_maps(last, explained.batch(np.arange(len(explained))))
-place = int(q.sum(axis=(1, 2, 3)).argmax())  # the focus of some clips is zero: nothing speaks for their class
-person = {"focus": losses.scaled(torch.as_tensor(q[place, :1]))[0].numpy(), "beta": beta[place, 0]}
+place = np.unravel_index(q.sum(axis=(2, 3)).argmax(), q.shape[:2])  # of some, nothing speaks for their class: all 0
+person = {"focus": losses.scaled(torch.as_tensor(q[place][None]))[0].numpy(), "beta": beta[place]}
 person = {name: np.repeat(part, 2, axis=0) for name, part in person.items()}  # one column per input frame
 
 # %%
 #| label: fig-focus-and-guess
-#| caption: "Scaled focus on the predicted class and its guess beta, last module, joints over time; the test clip with the strongest focus."
+#| caption: "Scaled focus on the predicted class and its guess beta, last module, joints over time; the person of the test clips with the strongest focus."
 plots.joints_over_time(person, explained.skeleton.joints, columns=2, largest=1.0);
 
 # %% [markdown]
@@ -248,12 +250,13 @@ tried.rename(columns={"seed": "seeds", "test": "view 2"}).round(3)
 #| label: fig-weights
 #| caption: "Accuracy on the augmented training clips of view 1 by epoch, of MS-G3D and of STF with three sets of weights, named by that of divergence; mean of three seeds."
 past = runs.studies()["curves"].query("protocol == 'selection' and dataset == 'nw_ucla' and step in ['msg3d', 'stf']")
-past = past.assign(name=past["step"] + past["divergence"].map(" {:g}".format, na_action="ignore").fillna(""))
+weight = past["divergence"].where(past["divergence"] > 0).map(" {:g}".format, na_action="ignore").fillna("")
+past = past.assign(name=past["step"] + weight)
 plots.learning_curves(recipes.over_epochs(past, "name"));
 
 # %% [markdown]
-# Terms as large as the classification loss keep so small a network from learning to classify: it does not even know its
-# training clips. The recipes have the smallest of these weights, on all datasets. They had been set before, and the
+# Terms as large as the classification loss keep so small a network from learning as much: of its augmented training clips
+# it knows half, without terms five sixths. The recipes have the smallest of these weights, on all datasets. They had been set before, and the
 # comparison warns of larger ones more than it speaks for these: MS-G3D without any does as well.
 #
 # ## Does it help?
@@ -289,13 +292,14 @@ pd.concat(found, names=["dataset"]).join(theirs.rename("published"), on="step").
 # %%
 #| label: fig-ablation
 #| caption: "Gain in accuracy over MS-G3D of the same seed: ST-GCN; then one more term of STF at a time, all with its modules. Dots are seeds, bars 95 % bootstrap intervals over seeds (widened for their number); squares are Ke, Peng and Lyu's gains on NTU RGB+D 60, cross-subject, number of runs not stated."
-figure, axes = plt.subplots(1, len(found), figsize=(9.2, 3.4), sharex=True, layout="constrained")
-for ax, (name, gain) in zip(axes, found.items(), strict=True):
+more = {step: f"+ {terms[-1]}" for step, terms in recipes.FOCUS_STEPS.items() if terms}
+axes = plots.grid(len(found), columns=2, size=(5.4, 3.0), sharex=True)
+for ax, title, (name, gain) in zip(axes, plots.spoken(found), found.items(), strict=True):
     wide = full[full["dataset"] == name].pivot(index="seed", columns="step", values="value")
-    own = wide.sub(wide["msg3d"], axis=0)
-    plots.gains(gain, published=theirs, per_seed=own, ax=ax, unit="points of accuracy").set_title(name.replace("_", " "))
-    ax.get_legend().remove()
-figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2);
+    own = wide.sub(wide["msg3d"], axis=0).rename(columns=more)
+    plots.gains(gain.rename(more), published=theirs.rename(more), per_seed=own, ax=ax).set(title=title, ylabel="")
+    if ax is not axes[-1]:
+        ax.get_legend().remove()
 
 # %% [markdown]
 # Trained this small, STF is level with MS-G3D on both datasets: five seeds put it neither ahead nor behind, and the published
@@ -318,8 +322,8 @@ ends = [end for _, part in gain.groupby("dataset") for end in (part.head(3), par
 pd.concat(ends)[["mean", "low", "high", "seeds"]].astype(float).round(1)
 
 # %% [markdown]
-# With one class in ten or in 27 an interval that leaves 0 out by luck is to be expected among the extremes: these are
-# where to look, not what is shown.
+# Of the eight and the 27 classes these are the extremes, by any of which an interval may leave 0 out by luck: places to
+# look at, not findings.
 #
 # ## Is it more faithful?
 #
@@ -349,16 +353,23 @@ faster[[step for step in order if step in faster]]
 # energy's.
 #
 # STF's focus and its guess are maps of their own. Do they point at what matters more than GradCAM of the plain network
-# does? Below is the last module's focus, and `beta`, each less a random order, against MS-G3D's GradCAM at what enters the
-# last block, less a random order, of the same seed.
+# does? Below are the areas of the last module's focus, and of `beta`, less those of a random order; beside them MS-G3D's
+# GradCAM at what enters the last block, and motion energy. 0 is chance. Then the two maps against that GradCAM, of the same
+# seed, with intervals.
 
 # %%
-own = areas[areas["method"].isin(["focus less random", "beta less random"])]
-plain = areas[(areas["step"] == "msg3d") & (areas["method"] == "layers.1")]
-beside = {}
-for (dataset, measure, method), part in own.groupby(names):
-    cam = plain[(plain["dataset"] == dataset) & (plain["measure"] == measure)]
-    beside[dataset, measure, method.removesuffix(" less random")] = trust.paired_gains(pd.concat([part, cam]), "msg3d")
+guessed = areas[areas["method"].str.endswith(" less random")]
+guessed = guessed.assign(method=guessed["method"].str.removesuffix(" less random"))
+plain = areas[areas["step"] == "msg3d"].replace({"method": {"layers.1": "GradCAM"}})
+level = pd.concat([plain[plain["method"].isin(["motion energy", "GradCAM"])], guessed])
+level = level.pivot_table(index=["dataset", "measure"], columns=["method", "step"], values="value", sort=False)
+level.round(2)
+
+# %%
+beside, plain = {}, plain[plain["method"] == "GradCAM"]
+for key, part in guessed.groupby(names):
+    cam = plain[(plain["dataset"] == key[0]) & (plain["measure"] == key[1])]
+    beside[key] = trust.paired_gains(pd.concat([part, cam]), "msg3d")
 beside = trust.written(pd.concat(beside, names=["dataset", "measure", "map"]), 2).unstack("step")
 beside[[step for step in order if step in beside]]
 

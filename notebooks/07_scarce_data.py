@@ -19,7 +19,6 @@
 import math
 from dataclasses import asdict, replace
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 from IPython.display import display
@@ -111,11 +110,11 @@ tested.round(3)
 # %%
 #| label: fig-scarce
 #| caption: "Accuracy against the share of training clips on NW-UCLA, without copies, and UTD-MHAD; mean over seeds and 95 % interval, the horizontal axis is logarithmic."
-figure, axes = plt.subplots(1, 2, figsize=(9.2, 3.4), sharey=True, layout="constrained")
+axes = plots.grid(2, columns=2, size=(4.6, 3.4), sharey=True)
 for ax, name in zip(axes, ("nw_ucla", "utd_mhad"), strict=True):
     one = means.loc[name].reset_index()
     present = [step for step in ("stgcn", "msg3d", "stf") if step in set(one["step"])]
-    plots.by_share(one, present, ax=ax).set_title(name.replace("_", " "))
+    plots.by_share(one, present, ax=ax).set(title=plots.spoken([name])[0], ylabel="accuracy" if ax is axes[0] else "")
 axes[0].set_ylim(0.4, 1);
 
 # %% [markdown]

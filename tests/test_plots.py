@@ -110,7 +110,7 @@ def test_seeds_become_thin_lines_and_a_mean(plots):
 def test_learning_curves_of_several_networks_are_called_by_their_names(plots):
     past = pd.DataFrame({"epoch": [0, 1], "stf accuracy": [0.1, 0.5], "msg3d accuracy": [0.2, 0.6]})
     (axis,) = plots.learning_curves(past).axes
-    assert set(axis.get_legend_handles_labels()[1]) == {"stf", "msg3d"}
+    assert set(axis.get_legend_handles_labels()[1]) == {"STF", "MS-G3D"}
 
 
 def test_smoothness_lines_have_intervals_and_chance(plots):
@@ -216,11 +216,31 @@ def test_no_torch_is_imported():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_names_are_written_as_people_do(plots):
+    names = ["stgcn", "nw_ucla test_clean", "stf 0.01", "half, trained", "left_hand", 3]
+    written = ["ST-GCN", "NW-UCLA test clean", "STF 0.01", "half, trained", "left hand", "3"]
+    assert plots.spoken(names) == written
+
+
+def test_a_grid_has_the_books_look_and_as_many_panels_as_asked_for(plots):
+    settings = dict(mpl.rcParams)
+    drawn = plots.grid(3, columns=2, size=(4.0, 3.0))
+    assert len(drawn) == len(drawn[0].figure.axes) == 3
+    assert drawn[0].figure.get_size_inches().tolist() == [8.0, 6.0]
+    assert not drawn[0].spines["top"].get_visible()
+    assert dict(mpl.rcParams) == settings
+
+
 def test_gains_stand_in_order_beside_published_ones(plots):
     ax = plots.gains(gain_rows(), published={"stf": 2.6, "unknown": 9.0})
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["stf", "modules"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["STF", "modules"]
     squares = next(line for line in ax.lines if line.get_label() == "published")
     np.testing.assert_array_equal(squares.get_xydata(), [[2.6, 1.0]])
+    single = pd.DataFrame({"stf": [1.0, None], "unknown": [8.0, 8.0], "modules": [3.0, 4.0]})
+    ax = plots.gains(gain_rows(), per_seed=single)
+    dots = np.concatenate([line.get_xydata() for line in ax.lines if line.get_markersize() == 3])
+    np.testing.assert_allclose(dots[~np.isnan(dots).any(axis=1)], [[1.0, 0.82], [3.0, -0.18], [4.0, -0.18]])
+    assert "single seeds" in ax.get_legend_handles_labels()[1]
     with pytest.raises(ValueError, match=r"found: no column \['low', 'high'\]"):
         plots.gains(gain_rows()[["mean"]])
 

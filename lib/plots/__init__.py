@@ -17,7 +17,7 @@ from lib.plots.sensitivity import between_layers, sensitivity
 from lib.plots.skeleton import pose, pose_strip
 from lib.plots.speed import growth, speed
 from lib.plots.study import by_depth, by_share, gains
-from lib.plots.style import LINE_COLORS, class_style, styled
+from lib.plots.style import LINE_COLORS, class_style, grid, spoken, styled
 from lib.plots.summary import class_counts, clip_lengths
 from lib.plots.timeline import frame_embedding, timeline
 from lib.plots.training import confusion, learning_curves, reliability
@@ -44,6 +44,7 @@ __all__ = [
     "gains",
     "graph_embedding",
     "graph_layers",
+    "grid",
     "growth",
     "joint_trajectories",
     "joints_over_time",
@@ -63,6 +64,7 @@ __all__ = [
     "smoothness_by_layer",
     "spectral_layout",
     "speed",
+    "spoken",
     "styled",
     "timeline",
     "trust_by_layer",

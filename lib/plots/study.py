@@ -35,9 +35,9 @@ def gains(
     place = np.arange(len(found))[::-1]
     ax.axvline(0, color=GRAY, lw=1)
     if per_seed is not None:
-        for y, name in zip(place, found.index, strict=True):
-            values = per_seed[name].dropna()
-            ax.plot(values, np.full(len(values), y - 0.18), "o", color=GRAY, ms=3, alpha=0.7, mew=0)
+        dots = per_seed[found.index]
+        ax.plot(dots, np.tile(place - 0.18, (len(dots), 1)), "o", color=GRAY, ms=3, alpha=0.7, mew=0)
+        ax.lines[-1].set_label("single seeds")
     ax.hlines(place, found["low"].astype(float), found["high"].astype(float), color=LINE_COLORS[0], lw=2)
     ax.plot(found["mean"], place, "o", color=LINE_COLORS[0], ms=6, label="mean of seeds, 95 % interval")
     named = {name: value for name, value in ({} if published is None else published).items() if name in found.index}

@@ -1,6 +1,7 @@
 """The book's look, applied while a figure is drawn and never to the caller's session."""
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -45,9 +46,19 @@ def class_style(index: int) -> tuple[str, str]:
     return _HUES[index % len(_HUES)], _MARKERS[index // len(_HUES) % len(_MARKERS)]
 
 
+_SPOKEN = {
+    "stgcn": "ST-GCN",
+    "msg3d": "MS-G3D",
+    "stf": "STF",
+    "nw_ucla": "NW-UCLA",
+    "utd_mhad": "UTD-MHAD",
+    "msr_action3d": "MSR Action3D",
+}
+
+
 def spoken(names: Sequence) -> list[str]:
-    """Names as people write them: spaces for underscores."""
-    return [str(name).replace("_", " ") for name in names]
+    """Names as people write them: networks and datasets by their own, and spaces for underscores."""
+    return [re.sub(r"\w+", lambda word: _SPOKEN.get(word[0], word[0].replace("_", " ")), str(name)) for name in names]
 
 
 def new_axes(ax: Axes | None, size: tuple[float, float] | None = None) -> Axes:
@@ -70,13 +81,21 @@ def panels(
         if len(given) != count:
             raise ValueError(f"axes: {len(given)} given for {count} panels; give {count}, or None for a new figure")
         return given
+    return grid(count, columns=columns, size=size, sharex=sharex, sharey=sharey)
+
+
+@styled
+def grid(
+    count: int, *, columns: int, size: tuple[float, float], sharex: bool = False, sharey: bool = False
+) -> list[Axes]:
+    """`count` axes of a new figure, row by row, for functions that take ``ax``; see `panels`."""
     columns = min(columns, count)
     rows = -(-count // columns)
     shape = {"figsize": (columns * size[0], rows * size[1]), "sharex": sharex, "sharey": sharey}
-    grid = plt.subplots(rows, columns, squeeze=False, **shape)[1].ravel()
-    for spare in grid[count:]:
+    drawn = plt.subplots(rows, columns, squeeze=False, **shape)[1].ravel()
+    for spare in drawn[count:]:
         spare.remove()
-    return list(grid[:count])
+    return list(drawn[:count])
 
 
 def figure_of(axes: Sequence[Axes]) -> Figure:

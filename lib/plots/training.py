@@ -88,7 +88,7 @@ def _spoken(column: str) -> str:
     if _is_validation(column):
         rest = column.split("_", 1)[1]
         return "validation" if rest in ("loss", "accuracy") else f"validation {rest.replace('_', ' ')}"
-    rest = column.removesuffix(" accuracy").replace("_", " ").replace("train ", "training ")
+    rest = spoken([column.removesuffix(" accuracy")])[0].replace("train ", "training ")
     return "training" if column in ("loss", "accuracy") else rest
 
 
