@@ -7,7 +7,7 @@ A step is forward, loss and backward, with the terms named; `stf` has all three 
 `exploration` is the step apart, and `full` is `stf` with its share of exploration, one in
 `FocusLosses.exploration_every`. All take turns, and the fastest repeat of each counts; `ratio` is over MS-G3D's step in
 the same run, `share` its operations per second over those of a matrix product in that run and precision. `peak_mb`
-is what one step adds to the memory of a process of its own, in float32.
+is what one step adds to the memory of a process of its own, in float32; of `full` it is the larger of its two steps.
 """
 
 import argparse
@@ -114,6 +114,7 @@ def main() -> None:
             row |= {"ratio": round(value / seconds["msg3d"], 3), "gflop": round(count[name] / 1e9, 2)}
             rows.append(row | {"share": round(count[name] / value / peak, 3)})
     peaks = {name: peak_mb(name, args) for name in STEPS}
+    peaks["full"] = max(peaks["stf"], peaks["exploration"])
     common = {"batch": args.batch, "frames": args.frames, "threads": args.threads, "clock": args.clock}
     table = pd.DataFrame(rows).assign(peak_mb=lambda t: t["step"].map(peaks).round(0), every=every, **common)
     print(table.to_string(index=False))

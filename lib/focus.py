@@ -120,10 +120,11 @@ def terms(logits: torch.Tensor, batch: Batch, modules: list[Module], config: Foc
         raise ValueError("divergence compares the focus of two classes; this network knows one")
     if "consistency" in wanted and len(modules) < 2:
         raise ValueError("consistency joins two STF-GCN modules; this network has one")
-    seen = modules if "adjacency" in wanted else modules[-2:]  # the slopes of all come in one go
     compared = 2 if "consistency" in wanted else int("divergence" in wanted)
-    again = len(seen) if config.moving_target else compared
-    first = [present_rows(q, batch.present) for q in _focuses(logits, explained, seen, again=again)]
+    seen, taught = modules[-compared:], compared
+    if "adjacency" in wanted:
+        seen, taught = modules, len(modules) if config.moving_target else compared
+    first = [present_rows(q, batch.present) for q in _focuses(logits, explained, seen, again=taught)]
     if "divergence" in wanted:
         best, second = logits.topk(2, dim=1).indices.T
         rival = torch.where(best == explained, second, best)
@@ -215,10 +216,11 @@ def balanced(model: nn.Module, batch: Batch, config: FocusLosses, classification
 
 
 def _focuses(logits: torch.Tensor, classes: torch.Tensor, modules: list[Module], *, again: int) -> list[torch.Tensor]:
-    """Focus of each module on one class per clip, in float32 at least; that of the last `again` is differentiable.
+    """Focus of each module on one class per clip, in float32 at least; only the last `again` may be taught.
 
     A module's features lead to the score through its own convolutions, whose slopes are enough to weigh channels by
     (`ScaleConv.mean_slope`), and through its graph. Features of the block's other path are the same, but not these.
+    Through an earlier focus goes a part of its slope alone, for want of a second-order graph; detach it.
     """
     score = logits.gather(1, classes[:, None]).sum()
     exact = torch.promote_types(logits.dtype, torch.float32)
@@ -258,4 +260,4 @@ def _slopes(score: torch.Tensor, modules: list[Module], again: int) -> tuple[tor
         return torch.autograd.grad(score, early or late, create_graph=bool(late), retain_graph=True)
     entering = modules[border].features
     *found, slope = torch.autograd.grad(score, [*late, entering], create_graph=True)
-    return (*torch.autograd.grad(entering, early, slope.detach(), retain_graph=True), *found)
+    return (*torch.autograd.grad(entering, early, slope, retain_graph=True), *found)

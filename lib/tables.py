@@ -93,10 +93,8 @@ def keep(frame: pd.DataFrame, filters: Iterable[str]) -> pd.DataFrame:
 
 
 def _may_be(values: pd.Series, text: str) -> bool:
-    """Tell whether a column may be a parameter's: it holds for some rows, and others have nothing or 0 in its place."""
-    held = _equals(values, text)
-    resting = values.isna() | values.eq(0)
-    return bool((held | resting).all() and (held.any() or values.isna().all()))
+    """Tell whether a column may be a parameter's: its value, or nothing or 0 where it does not hold."""
+    return bool((_equals(values, text) | values.isna() | values.eq(0)).all())
 
 
 def _equals(values: pd.Series, text: str) -> pd.Series:

@@ -1,5 +1,7 @@
 """The terms that train STF-GCN modules."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -125,6 +127,31 @@ def test_slopes_have_a_graph_from_the_block_on_where_one_is_needed(clips):
         ] * per_block * blocks
 
 
+@pytest.mark.parametrize(
+    ("names", "calls"),
+    [
+        (["divergence"], [(1, 1), (1, 1)]),
+        (["adjacency"], [(6, 0)]),
+        (["consistency"], [(2, 2)]),
+        (["adjacency", "divergence"], [(6, 1), (1, 1)]),
+        (["adjacency", "divergence", "consistency"], [(6, 2), (1, 1)]),
+        (["adjacency", "moving_target"], [(6, 6)]),
+        (["divergence", "moving_target"], [(1, 1), (1, 1)]),
+    ],
+)
+def test_no_more_focuses_are_taught_than_terms_need(clips, monkeypatch, names, calls):
+    batch, seen, focuses = clips.batch([0, 1]), [], focus._focuses
+
+    def spy(logits, classes, modules, *, again):
+        seen.append((len(modules), again))
+        return focuses(logits, classes, modules, again=again)
+
+    monkeypatch.setattr(focus, "_focuses", spy)
+    config = FocusLosses(**dict.fromkeys(names, True))
+    focus.terms(*_in_order(network(), batch), config)
+    assert seen == calls
+
+
 def test_adjacency_is_the_mean_over_all_modules(clips):
     model = disturbed(network(), scale=0.05)
     batch = clips.batch([1])
@@ -178,13 +205,22 @@ def _in_order(model, batch):
     return logits, batch, modules
 
 
-def test_absent_persons_have_no_focus_that_counts(clips):
-    model = disturbed(network(pooling="mean"), scale=0.05)
+def test_absent_persons_have_no_focus_that_counts(small, clips):
     batch = clips.batch([0, 1])  # the second slot of the first clip is empty
+    elsewhere = batch.x.clone()
+    elsewhere[0, ..., 1] += 5.0
+    first, second = (
+        focus.terms(*_in_order(copy.deepcopy(small), batch._replace(x=x)), ALL) for x in (batch.x, elsewhere)
+    )
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value, rtol=0, atol=0)
+
+
+def test_absent_persons_that_the_pooling_counts_have_no_focus_either(clips):
+    model = disturbed(network(pooling="mean"), scale=0.05)
+    batch = clips.batch([0, 1])
     logits, modules = passed(model, batch)
     found = focus.terms(logits, batch, modules, ALL)
-    moved = batch.x.clone()
-    moved[0, ..., 1] += 5.0
     focuses = focus._focuses(logits, logits.argmax(dim=1), modules[-2:], again=0)
     kept = [q[batch.present.flatten()] for q in focuses]
     torch.testing.assert_close(found["consistency"], losses.consistency(*kept))

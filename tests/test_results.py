@@ -81,6 +81,8 @@ def test_a_column_that_hides_a_parameter_is_refused(tmp_path, monkeypatch):
     assert len(pd.read_csv(tables.record("scores", [item]))) == 2
     pd.DataFrame({"k": [0, 5]}).to_csv(item.folder / "scores.csv", index=False)  # it holds for one row only
     assert pd.read_csv(tables.record("scores", [item]))["k"].tolist() == [0, 5]
+    pd.DataFrame({"k": [0, 0]}).to_csv(item.folder / "scores.csv", index=False)  # it holds for no row
+    assert pd.read_csv(tables.record("scores", [item]))["k"].tolist() == [0, 0]
     pd.DataFrame({"k": [5, 7]}).to_csv(item.folder / "scores.csv", index=False)  # 7 is another value of it
     with pytest.raises(pages.PageError, match="not the page's parameters"):
         tables.record("scores", [item])

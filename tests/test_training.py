@@ -241,7 +241,7 @@ def test_a_last_batch_of_one_frame_trains():
         ({"epochs": 0}, r"\{'epochs': 0\}, needed whole numbers"),
         ({"turn": float("nan"), "noise": -1.0}, r"\{'turn': nan, 'noise': -1.0\}, needed finite"),
         ({"momentum": 1.0}, "momentum=1.0, below 1"),
-        ({"optimizer": "adamw", "focus": FocusLosses(exploration=10.0)}, "exploration=10.0.* at most 1"),
+        ({"optimizer": "adamw", "focus": FocusLosses(exploration=1.1)}, "exploration=1.1.* at most 1"),
         ({"crop": 0.0}, r"crop=0.0, needed in \(0, 1\]"),
         ({"optimizer": "adam"}, r"'adam'; choose one of \['sgd', 'adamw'\]"),
         ({"precision": "float16"}, r"'float16'; choose one of \['bfloat16', 'float32'\]"),
@@ -250,6 +250,10 @@ def test_a_last_batch_of_one_frame_trains():
 def test_configuration_errors(options, message):
     with pytest.raises(ValueError, match=message):
         TrainConfig(**options)
+
+
+def test_exploration_may_have_the_whole_learning_rate():
+    assert TrainConfig(optimizer="adamw", focus=FocusLosses(exploration=1.0)).focus.exploration == 1
 
 
 def test_clip_sets_with_the_same_names_have_checkpoints_of_their_own(clips, tmp_path, monkeypatch):
