@@ -66,7 +66,7 @@ def score(logits: np.ndarray, labels: np.ndarray) -> Scores:
 def weightings(
     logits: Mapping[str, Float[np.ndarray, "N classes"]],
     labels: Int[np.ndarray, " N"],
-    choices: Sequence[int] = (0, 1, 2),
+    choices: Sequence[float] = (0, 1, 2),
 ) -> pd.DataFrame:
     """Score every way to weigh streams in their fusion (`models.fusion.Fusion`); to be asked of training subjects.
 
@@ -85,12 +85,12 @@ def weightings(
     Raises
     ------
     ValueError
-        Choices below 0, or all 0.
+        Choices that are no whole numbers of at least 0, or all 0.
     """
-    if not any(choices) or min(choices) < 0:
+    if not any(choices) or any(choice < 0 or not float(choice).is_integer() for choice in choices):
         raise ValueError(f"choices={tuple(choices)}; needed whole numbers of at least 0, one of them above")
     known = {name: log_softmax(part.astype(np.float64), axis=1) for name, part in logits.items()}
-    drawn = (weights for weights in itertools.product(choices, repeat=len(known)) if any(weights))
+    drawn = (weights for weights in itertools.product(map(int, choices), repeat=len(known)) if any(weights))
     rows = []
     for weights in dict.fromkeys(tuple(w // math.gcd(*weights) for w in weights) for weights in drawn):
         used = {name: weight for name, weight in zip(known, weights, strict=True) if weight}

@@ -88,6 +88,14 @@ def layers(rng):
     return separating_layers(rng)
 
 
+@pytest.fixture(scope="module")
+def small_stf():
+    from focus_cases import network
+    from model_cases import disturbed
+
+    return disturbed(network(), scale=0.05)
+
+
 @pytest.fixture
 def plots():
     from lib import plots

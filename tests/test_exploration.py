@@ -5,15 +5,9 @@ import copy
 import pytest
 import torch
 from focus_cases import ALL, network, passed, three_clips
-from model_cases import disturbed
 
 from lib import focus, losses
 from lib.focus import FocusLosses
-
-
-@pytest.fixture(scope="module")
-def small():
-    return disturbed(network(), scale=0.05)
 
 
 @pytest.fixture
@@ -31,17 +25,17 @@ def test_exploration_leaves_statistics_and_modes_alone(clips):
     assert model.classifier.weight.grad.abs().sum() > 0
 
 
-def test_exploration_hides_what_the_focus_points_at(small, clips):
+def test_exploration_hides_what_the_focus_points_at(small_stf, clips):
     batch = clips.batch([0])
     seen = []
-    hook = small.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
+    hook = small_stf.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
     try:
-        score = focus.exploration(small, batch, ALL)
+        score = focus.exploration(small_stf, batch, ALL)
     finally:
         hook.remove()
     plain, masked = seen
     torch.testing.assert_close(plain, batch.x)
-    q = torch.as_tensor(focus.focus_maps(small, batch)[0][0, 0])  # (T_l, V)
+    q = torch.as_tensor(focus.focus_maps(small_stf, batch)[0][0, 0])  # (T_l, V)
     frame, joint = divmod(int(q.argmax()), 20)
     own, left = plain[0, ..., 0], masked[0, ..., 0]  # (C, T, V)
     share = (left - own).norm(dim=0) / (own.mean(dim=2, keepdim=True) - own).norm(dim=0)  # of the way to the centre
@@ -70,27 +64,27 @@ def test_exploration_is_weighed_with_the_statistics_of_the_batch(clips):
 
 
 @pytest.mark.parametrize("score", losses.SCORES)
-def test_what_is_explored_is_the_class_and_the_score_that_are_asked_for(small, clips, score):
+def test_what_is_explored_is_the_class_and_the_score_that_are_asked_for(small_stf, clips, score):
     batch, seen = clips.batch([0]), []
     with torch.no_grad():
-        wrong = small(*batch[:3]).argmin(dim=1)
-    hook = small.register_forward_hook(lambda _, inputs, logits: seen.append(logits))
+        wrong = small_stf(*batch[:3]).argmin(dim=1)
+    hook = small_stf.register_forward_hook(lambda _, inputs, logits: seen.append(logits))
     try:
         config = FocusLosses(exploration=1.0, explained="label", score=score)
-        found = focus.exploration(small, batch._replace(labels=wrong), config)
+        found = focus.exploration(small_stf, batch._replace(labels=wrong), config)
     finally:
         hook.remove()
     values = seen[1].softmax(dim=1) if score == "probability" else seen[1]
     torch.testing.assert_close(found, values[0, wrong].squeeze())
 
 
-def test_a_clip_is_explored_alike_alone_and_beside_longer_ones(small, clips):
+def test_a_clip_is_explored_alike_alone_and_beside_longer_ones(small_stf, clips):
     seen = []
-    hook = small.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
+    hook = small_stf.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
     try:
-        focus.exploration(small, clips.batch(range(3)), ALL)
+        focus.exploration(small_stf, clips.batch(range(3)), ALL)
         for n in range(3):
-            focus.exploration(small, clips.batch([n]), ALL)
+            focus.exploration(small_stf, clips.batch([n]), ALL)
     finally:
         hook.remove()
     together, *alone = seen[1::2]
@@ -99,8 +93,8 @@ def test_a_clip_is_explored_alike_alone_and_beside_longer_ones(small, clips):
         torch.testing.assert_close(together[n : n + 1, :, :T, :, :M], masked, rtol=1e-3, atol=1e-4)
 
 
-def test_a_sure_network_can_still_be_explored_in_16_bits(small, clips):
-    model = copy.deepcopy(small)
+def test_a_sure_network_can_still_be_explored_in_16_bits(small_stf, clips):
+    model = copy.deepcopy(small_stf)
     batch = clips.subset([0]).batch([0])
     with torch.no_grad():
         model.classifier.weight *= 400  # far beyond what 16 bits tell from certain

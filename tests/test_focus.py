@@ -13,25 +13,20 @@ from lib.focus import FocusLosses
 from lib.models import msg3d
 
 
-@pytest.fixture(scope="module")
-def small():
-    return disturbed(network(), scale=0.05)
-
-
 @pytest.fixture
 def clips(rng):
     return three_clips(rng)
 
 
-def test_the_two_paths_of_a_block_share_its_gradcam(small, clips, monkeypatch):
+def test_the_two_paths_of_a_block_share_its_gradcam(small_stf, clips, monkeypatch):
     """Channel weights of both paths add up to those of what enters the block: a focus is GradCAM seen by one path."""
     batch = clips.batch([0, 1])
     weights = []
     monkeypatch.setattr(losses, "focus", lambda features, alpha, _: weights.append(alpha) or features[:, 0])
-    logits, modules = passed(small, batch)
+    logits, modules = passed(small_stf, batch)
     focus._focuses(logits, logits.argmax(dim=1), modules[-2:], again=0)
     maps = torch.einsum("pc,pctv->ptv", sum(weights), modules[-1].features)
-    expected = gradcam.gradcam(small, batch, layers=["layers.1"])["layers.1"][batch.present.numpy()]
+    expected = gradcam.gradcam(small_stf, batch, layers=["layers.1"])["layers.1"][batch.present.numpy()]
     lengths = -(-batch.lengths.numpy() // 2)[[0, 1, 1]]
     for n, length in enumerate(lengths):
         np.testing.assert_allclose(maps[n, :length].detach(), expected[n, :length], rtol=1e-3, atol=1e-7)
@@ -205,12 +200,12 @@ def _in_order(model, batch):
     return logits, batch, modules
 
 
-def test_absent_persons_have_no_focus_that_counts(small, clips):
+def test_absent_persons_have_no_focus_that_counts(small_stf, clips):
     batch = clips.batch([0, 1])  # the second slot of the first clip is empty
     elsewhere = batch.x.clone()
     elsewhere[0, ..., 1] += 5.0
     first, second = (
-        focus.terms(*_in_order(copy.deepcopy(small), batch._replace(x=x)), ALL) for x in (batch.x, elsewhere)
+        focus.terms(*_in_order(copy.deepcopy(small_stf), batch._replace(x=x)), ALL) for x in (batch.x, elsewhere)
     )
     for name, value in first.items():
         torch.testing.assert_close(second[name], value, rtol=0, atol=0)
@@ -228,9 +223,9 @@ def test_absent_persons_that_the_pooling_counts_have_no_focus_either(clips):
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_the_label_may_be_explained_instead_of_the_prediction(small, clips, known):
+def test_the_label_may_be_explained_instead_of_the_prediction(small_stf, clips, known):
     batch = clips.batch([0])
-    logits, modules = passed(small, batch)
+    logits, modules = passed(small_stf, batch)
     best, second = logits.topk(2).indices[0]
     batch = batch._replace(labels=best[None] if known else logits.argmin(dim=1))
     config = FocusLosses(divergence=1.0, explained="label")

@@ -91,7 +91,7 @@ def test_weightings_that_differ_by_a_factor_count_once(choices):
     assert set(found["streams"]) == (names | {"2*joint + bone", "joint + 2*bone"} if 4 in choices else names)
 
 
-@pytest.mark.parametrize("choices", [(), (0,), (-1, 1)])
+@pytest.mark.parametrize("choices", [(), (0,), (0.5, 1), (-1, 1), (float("nan"), 1), (float("inf"), 1)])
 def test_weights_to_choose_from_are_whole_numbers(choices):
     with pytest.raises(ValueError, match="needed whole numbers of at least 0, one of them above"):
         scores.weightings({"joint": np.eye(3)}, np.arange(3), choices)
