@@ -151,6 +151,17 @@ def test_links_join_the_middles_of_windows(plots):
     np.testing.assert_allclose([link[:, 0] for link in bones(ax)[0].get_segments()], [[1, 1], [5, 3]])
 
 
+def test_each_warped_curve_has_ticks_of_its_own_values(plots):
+    x, y = np.array([1.0, 2.0]), np.array([0.0, 1.0])
+    ax = plots.warped_pair(x, y, np.array([[0, 0], [1, 1]]))
+    for curve, values in zip(ax.lines, (x, y), strict=True):
+        lift = curve.get_ydata()[0] - values[0]
+        own = [label for label in ax.get_yticklabels() if label.get_color() == curve.get_color()]
+        assert len(own) >= 2
+        for label in own:
+            assert label.get_position()[1] - lift == pytest.approx(float(label.get_text()))
+
+
 def test_layout_is_repeatable_and_separates_clusters(plots, rng):
     labels = np.repeat([0, 1], 20)
     near = np.where(labels[:, None] == labels, 1.0, 0.0) * (rng.uniform(size=(40, 40)) < 0.4)
@@ -224,7 +235,8 @@ def test_names_are_written_as_people_do(plots):
 
 def test_a_grid_has_the_books_look_and_as_many_panels_as_asked_for(plots):
     settings = dict(mpl.rcParams)
-    drawn = plots.grid(3, columns=2, size=(4.0, 3.0))
+    drawn = plots.grid(3, columns=2, size=(4.0, 3.0), titles=["nw_ucla", "as it is"])
+    assert [ax.get_title(loc="left") for ax in drawn] == ["NW-UCLA", "as it is", ""]
     assert len(drawn) == len(drawn[0].figure.axes) == 3
     assert drawn[0].figure.get_size_inches().tolist() == [8.0, 6.0]
     assert not drawn[0].spines["top"].get_visible()

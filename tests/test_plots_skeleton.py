@@ -55,7 +55,8 @@ def test_sides_have_their_colours(plots, rng, skeleton):
 def test_importance_sets_sizes_and_a_two_sided_scale(plots, rng, skeleton):
     importance = np.zeros(25)
     importance[7], importance[9] = 1.0, -0.5
-    ax = plots.pose(clip(rng)[0], skeleton, importance=importance, largest=2)
+    ax = plots.pose(clip(rng)[0], skeleton, importance=importance, largest=2, label="difference")
+    assert ax.figure.axes[-1].get_ylabel() == "difference"
     dots = next(part for part in ax.collections if not isinstance(part, LineCollection))
     assert dots.get_sizes().argmax() == 7
     assert (dots.norm.vmin, dots.norm.vmax) == (-2.0, 2.0)

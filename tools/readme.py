@@ -28,6 +28,7 @@ DATASETS = {
 def accuracies(studies: dict[str, pd.DataFrame], published: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
     """Rows of the recipes' networks, each dataset and combination of streams."""
     training = recipes.unchanged(studies["training"], fused=True).fillna({"streams": "joint"})
+    training["streams"] = training["streams"].str.replace(" ", "")
     for (dataset, streams), own in training.groupby(["dataset", "streams"], sort=False):
         text = f"{own['test'].mean():.1%}, ten passes {own['test_10_passes'].mean():.1%}"
         if own["test_clean"].notna().any():

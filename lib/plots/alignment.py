@@ -6,6 +6,7 @@ from jaxtyping import Bool, Int, Num
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap
+from matplotlib.ticker import MaxNLocator
 
 from lib.plots.style import BLUE, LINE_COLORS, VERMILION, need_columns, new_axes, styled
 
@@ -93,6 +94,8 @@ def warped_pair(
 ) -> Axes:
     """Draw two curves, one lifted above the other, and links between the frames (middles of windows) that are paired.
 
+    Each has ticks of its own, in its colour.
+
     Parameters
     ----------
     x, y
@@ -122,17 +125,20 @@ def warped_pair(
     ax.add_collection(LineCollection(links, colors="#b5b5b5", linewidths=0.8, zorder=1))
     ax.plot(np.arange(len(x)) * scale, x + lift, color=BLUE, lw=2.2)
     ax.plot(np.arange(len(y)) * scale, y, color=VERMILION, lw=2.2)
-    for values, name, color in ((x + lift, names[0], BLUE), (y, names[1], VERMILION)):
-        end = ((len(values) - 1) * scale, values[-1])
+    ticks = {}
+    for values, up, name, color in ((x, lift, names[0], BLUE), (y, 0.0, names[1], VERMILION)):
+        end = ((len(values) - 1) * scale, values[-1] + up)
         ax.annotate(name, end, (6, 0), textcoords="offset points", color=color, va="center", annotation_clip=False)
+        low, high = float(np.min(values)), float(np.max(values))
+        round_ones = MaxNLocator(3).tick_values(low, high)
+        ticks |= {tick + up: (f"{tick:g}", color) for tick in round_ones if low <= tick <= high}
     ax.set(xlabel="frame" if fps is None else "time (s)", ylabel=f"value ({units})")
-    ax.set_yticks([])
-    ax.annotate(
-        f"{names[0]} lifted by {lift:.3g}", (0.0, 1.01), xycoords="axes fraction", fontsize=8.5, color="#555555"
-    )
+    ax.set_yticks(list(ticks), [text for text, _ in ticks.values()])
+    for label, (_, color) in zip(ax.get_yticklabels(), ticks.values(), strict=True):
+        label.set_color(color)
     ax.margins(x=0.02)
     if title:
-        ax.set_title(title, pad=16)
+        ax.set_title(title)
     return ax
 
 

@@ -112,6 +112,7 @@ def pose(
     units: str | None = None,
     legend: bool = False,
     colorbar: bool = True,
+    label: str = "importance",
     joint_numbers: bool = False,
     title: str | None = None,
 ) -> Axes:
@@ -133,6 +134,8 @@ def pose(
         (M,) bool, persons to draw; those with any coordinate that is not zero when None.
     units
         Unit of the coordinates; metres for C = 3 when None.
+    label
+        What stands beside the colour scale.
     joint_numbers
         Write each joint's index beside it.
     """
@@ -160,7 +163,7 @@ def pose(
     if legend:
         _side_legend(ax, len(people))
     if scale is not None and colorbar:
-        _colorbar(ax, scale, "importance")
+        _colorbar(ax, scale, label)
     if title:
         ax.set_title(title)
     return ax

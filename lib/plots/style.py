@@ -86,15 +86,26 @@ def panels(
 
 @styled
 def grid(
-    count: int, *, columns: int, size: tuple[float, float], sharex: bool = False, sharey: bool = False
+    count: int,
+    *,
+    columns: int,
+    size: tuple[float, float],
+    sharex: bool = False,
+    sharey: bool = False,
+    titles: Sequence[str] = (),
 ) -> list[Axes]:
-    """`count` axes of a new figure, row by row, for functions that take ``ax``; see `panels`."""
+    """`count` axes of a new figure, row by row, for functions that take ``ax``; see `panels`.
+
+    The first of them have `titles`, as people write them (`spoken`).
+    """
     columns = min(columns, count)
     rows = -(-count // columns)
     shape = {"figsize": (columns * size[0], rows * size[1]), "sharex": sharex, "sharey": sharey}
     drawn = plt.subplots(rows, columns, squeeze=False, **shape)[1].ravel()
     for spare in drawn[count:]:
         spare.remove()
+    for ax, title in zip(drawn[:count], spoken(titles), strict=False):
+        ax.set_title(title)
     return list(drawn[:count])
 
 
