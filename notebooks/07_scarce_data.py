@@ -110,11 +110,12 @@ tested.round(3)
 # %%
 #| label: fig-scarce
 #| caption: "Accuracy against the share of training clips on NW-UCLA, without copies, and UTD-MHAD; mean over seeds and 95 % interval, the horizontal axis is logarithmic."
-axes = plots.grid(2, columns=2, size=(4.6, 3.4), sharey=True)
-for ax, name in zip(axes, ("nw_ucla", "utd_mhad"), strict=True):
+shown = ["nw_ucla", "utd_mhad"]
+axes = plots.grid(2, columns=2, size=(4.6, 3.4), sharey=True, titles=shown)
+for ax, name in zip(axes, shown, strict=True):
     one = means.loc[name].reset_index()
     present = [step for step in ("stgcn", "msg3d", "stf") if step in set(one["step"])]
-    plots.by_share(one, present, ax=ax).set(title=plots.spoken([name])[0], ylabel="accuracy" if ax is axes[0] else "")
+    plots.by_share(one, present, ax=ax).set_ylabel("accuracy" if ax is axes[0] else "")
 axes[0].set_ylim(0.4, 1);
 
 # %% [markdown]

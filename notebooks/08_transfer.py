@@ -183,13 +183,13 @@ over["mean"].unstack("num_tuned").round(3)
 #| caption: "Accuracy on test clips against the number of tuned layers, by where the network learnt before; mean of five seeds and 95 % interval. Nowhere: a fresh network with the same layers frozen. Half: the other half of the dataset's own classes, an easier task; fresh beside it."
 targets = list(dict.fromkeys(deep["dataset"]))
 colors = dict(zip([*targets, "nowhere"], plots.LINE_COLORS, strict=False))
-axes = np.reshape(plots.grid(2 * len(targets), columns=len(targets), size=(4.1, 3.3), sharey=True), (2, -1))
-for (above, below), target in zip(axes.T, targets, strict=True):
+axes = plots.grid(2 * len(targets), columns=len(targets), size=(4.1, 3.3), sharey=True, titles=targets)
+for above, below, target in zip(axes[: len(targets)], axes[len(targets) :], targets, strict=True):
     part = over.loc[target].reset_index()
     shown = {name: color for name, color in colors.items() if name in set(part["learnt"])}
-    plots.by_depth(part, shown, by="learnt", ax=above).set_title(plots.spoken([target])[0])
+    plots.by_depth(part, shown, by="learnt", ax=above)
     plots.by_depth(part, ["half, trained", "half, fresh"], by="learnt", ax=below)
-axes[0, 0].set_ylim(0, 1);
+axes[0].set_ylim(0, 1);
 
 # %% [markdown]
 # ### What the start is worth
