@@ -121,7 +121,7 @@ halves = {name: strip[name] / strip[name].max() for name in (first, last)}
 plots.pose_animations(
     [shown.x[: shown.length]] * 2,
     shown.skeleton,
-    15,
+    15,  # frames a second: stretched clips have no rate in common
     titles=[f"{name}, {clips.class_names[shown.label]}" for name in halves],
     importances=list(halves.values()),
     largest=1.0,
@@ -137,7 +137,7 @@ if runs.is_live():
 
 # %%
 #| label: fig-class-importance
-#| caption: "Share of each joint in the importance of the class, last layer, clips that the network gets right; rows without colour are classes of which it gets none."
+#| caption: "Share of each joint in the importance of the class, last layer, mean over clips that the network gets right, here one or two of a class; rows without colour are classes of which it gets none."
 frames = -(-clips.lengths[right] // model.layer_strides[last])
 importance = gradcam.by_class(
     maps[last][right], clips.labels[right], len(clips.class_names), frames, clips.present[right]
@@ -146,7 +146,8 @@ plots.class_importance(importance, clips.class_names, clips.skeleton.joints);
 
 # %% [markdown]
 # If the rows of [](#fig-class-importance) resemble each other, the map tells bodies, not actions. The **contrast** of
-# two classes is half the summed difference of their rows: 0 for the same joints, 1 for none in common.
+# two classes is half the summed difference of their rows: 0 for the same joints, 1 for none in common. With one or two
+# clips behind a row the ends of the ranking are as much about these clips as about their classes.
 
 # %%
 seen = ~np.isnan(importance).any(axis=1) & (np.nansum(importance, axis=1) > 0)
@@ -161,25 +162,31 @@ ranking.iloc[chosen].round(3)
 
 # %%
 #| label: fig-contrast
-#| caption: "The two classes of the largest contrast: joints that the one needs more (orange) and the other needs more (purple)."
+#| caption: "The two classes of the largest contrast: joints of which the one's importance has the larger share (orange), and the other's (purple)."
 shares = importance[seen] / importance[seen].sum(axis=1, keepdims=True)
 if len(order):
     a, b = one[order[-1]], other[order[-1]]
-    plots.pose(shown.x[0, 0], shown.skeleton, importance=shares[a] - shares[b], title=f"{names[a]} - {names[b]}");
+    title = " less ".join(plots.spoken([names[a], names[b]]))
+    plots.pose(shown.x[0, 0], shown.skeleton, importance=shares[a] - shares[b], label="difference of shares", title=title);
 
 # %% [markdown]
 # ## Does it tell the truth?
 #
-# Four questions to every layer's map, and to four other answers: integrated gradients and occlusion (through captum),
-# **motion energy**, which calls important what moves and knows no network, and **random** numbers. Integrated gradients
-# and occlusion have an advantage in the first question: both start from the still body by which deletion judges them.
-# Occlusion gives one number per joint; where an answer has no order among frames, it has no value.
+# Four questions to every layer's map, and to four other answers, the first two through captum: **integrated gradients**,
+# which add up slopes on the way from the still body to the clip; **occlusion**, which lets one joint after another hold
+# still; **motion energy**, which calls important what moves and knows no network; and **random** numbers. Integrated
+# gradients and occlusion have an advantage in the first question: both start from the still body by which deletion
+# judges them. Occlusion gives one number per joint and no order among frames: it has no value in deletion and insertion
+# by frames, and is at chance in `truth frames`.
 #
 # - **Deletion** lets the most important joints, or frames, hold still first; the class score should fall fast (small
 #   area). **Insertion** starts from a still body (large area).
-# - **PGI** turns the bones of the important joints a little, **PGU** those of all others. There are more of the others,
-#   so that either number is to be compared with its own under random importance, not with the other.
-# - On synthetic clips, **average precision** asks whether decisive joints and frames come first.
+# - **PGI**, the prediction gap on important joints, turns their bones a little, **PGU** those of all others (Pellano et
+#   al. 2025). There are more of the others, so that either number is to be compared with its own under random
+#   importance, not with the other.
+# - On synthetic clips, **average precision** asks whether decisive joints and frames come first (`truth joints`, `truth
+#   frames`), and **pointing** whether the single most important joint at its moment is a decisive one (`truth
+#   pointing`). Columns with `chance` say what a random order reaches.
 
 # %%
 rng = np.random.default_rng([seed, 6])
@@ -260,11 +267,13 @@ gaps = {key: trust.gaps_of_best(part, model.layer_names, rivals) for key, part i
 pd.concat(gaps, names=["distractors", "truth"]).round(3) if gaps else pd.DataFrame()
 
 # %% [markdown]
-# The last layers are the ones to trust, in joints and still more in frames: they are far ahead of random numbers in
-# both, and name the decisive **frames** better than motion energy does. But **motion energy names the decisive joints
-# better than any layer.** Why? The truth counts every joint that an action displaces, and on these bodies such joints
-# move most. A network need not look at all of them, which can be tested: hold still only the three decisive joints
-# that the network needs most (by occlusion), or all decisive ones.
+# By average precision the last layers are the ones to trust, in joints and still more in frames: they are far ahead of
+# random numbers in both, and name the decisive **frames** better than motion energy does. But **motion energy names the
+# decisive joints better than any layer.** In pointing all layers are far ahead of random numbers, and five networks
+# decide neither whether late ones are better than early ones nor whether the best is worse than motion energy. Why are
+# joints so hard? The truth counts every joint that an action displaces, and on these bodies such joints move most. A
+# network need not look at all of them, which can be tested: hold still only the three decisive joints that the network
+# needs most (by occlusion), or all decisive ones.
 
 # %%
 if clips.truth is not None:
@@ -283,7 +292,9 @@ if clips.truth is not None:
 
 # %% [markdown]
 # Three joints cost the network most of what all of them together cost it. A map that is true to the network is right to
-# leave the others out, and has to lose against a measure of what moves as long as the truth asks for all of them.
+# leave the others out, and that costs it average precision as long as the truth asks for all of them. It is not the
+# whole reason: integrated gradients and occlusion know the network, too, and in the mean come nearer to motion energy
+# than any layer.
 
 # %% [markdown]
 # ## Right and wrong
@@ -336,14 +347,16 @@ for count in (0, 2, 4, 6, 8, 11):
         rows.append({"head and layers drawn anew": min(count, 10), "layer": layer, "rank correlation": agreement.mean()})
 drawn = pd.DataFrame(rows).pivot(index="layer", columns="head and layers drawn anew", values="rank correlation")
 runs.save_table("gradcam_random", pd.DataFrame(rows))
-drawn.round(2)
+drawn.rename(columns={0: "head alone", 10: "all"}).round(2)
 
 # %% [markdown]
-# The last column should be near 0. Where it is not, part of the map comes from the architecture.
+# The last column should be near 0, and is: where it is not, part of the map comes from the architecture. A new head
+# alone, with every layer as it was, already takes most of the order away: these maps are about the class, not about the
+# body.
 #
 # Nor should a map change out of proportion when all bones turn by two degrees. **RIS**, **ROS** and **RRS** are the
 # largest relative change of the map beside that of the input, of the class probabilities and of the last layer's
-# features (Agarwal et al. 2022); lower is steadier.
+# features (relative input, output and representation stability, Agarwal et al. 2022); lower is steadier.
 
 # %%
 few = clips.batch(np.arange(min(16, len(clips))))
@@ -355,12 +368,15 @@ steady = {name: faithfulness.stability(model, f, few, clips.skeleton, rng) for n
 pd.DataFrame({name: part.median() for name, part in steady.items()}).T.round(2)
 
 # %% [markdown]
+# The last layer's map is several times steadier than the first one's, by all three.
+#
 # ## Geometry and attention
 #
-# Do layers whose graph separates the classes also look at the right joints? For every layer we have the cross-class
-# mass of [](#nb-layer-geometry) and the area of deletion; if both fall together, their rank correlation over layers is
-# positive. Two rivals stand beside it: depth alone, and the mass of the untrained network, which has learned nothing.
-# Rows come from the full runs of both pages on the same network and seed.
+# Do layers whose graph separates the classes also look at the right joints? For every layer we have the cross-class mass
+# of [](#nb-layer-geometry) and the area of deletion; if both fall together, their rank correlation over layers is
+# positive. Two rivals stand beside it: depth alone, and the mass of the untrained network, which has learned nothing. A
+# layer's depth goes with a smaller area, so that its correlation is negative. Rows come from the full runs of both pages
+# on the same network and seed.
 
 # %%
 geometry = stored.get("geometry", pd.DataFrame(columns=["dataset", "seed", "layer", "measure"]))
@@ -378,6 +394,9 @@ linked = pd.Series(linked, name="rank correlation", dtype=float)
 linked.rename_axis(["dataset", "seed", "against"]).unstack("seed").round(2) if len(linked) else linked
 
 # %% [markdown]
+# The untrained mass has exactly depth's numbers: it rises from layer to layer without any learning, and says nothing
+# that depth does not.
+#
 # ## On real clips
 #
 # Networks of three seeds, 48 clips of the clean test set each, by
@@ -386,12 +405,18 @@ linked.rename_axis(["dataset", "seed", "against"]).unstack("seed").round(2) if l
 # python -m lib sweep 06_gradcam --grid dataset=nw_ucla seed=0,1,2 -p num_explained 48 --record gradcam_trust
 # ```
 #
-# and once more with `--record gradcam_right`, which only collects. First all methods, then how far the best layer,
-# chosen on the other two networks, is ahead in deletion; then right against wrong predictions.
+# and once more with `--record gradcam_right`, which only collects. First all methods; then how far each differs from
+# random numbers, paired by network, with 95 % intervals (good ones are below 0 in deletion and `pgu`, above it in
+# `pgi`); then how far the best layer, chosen on the other two networks, is ahead; then right against wrong predictions.
 
 # %%
-real = full[(full["dataset"] == "nw_ucla") & full["measure"].isin(["deletion by joints", "insertion by joints", "pgi"])]
+real = full[full["dataset"] == "nw_ucla"]
 real.pivot_table(index="method", columns="measure", values="value", sort=False).round(3)
+
+# %%
+asked = real[real["measure"].isin(["deletion by joints", "deletion by frames", "pgi", "pgu"])]
+beyond = {name: trust.paired_gains(part, "random", by="method") for name, part in asked.groupby("measure")}
+trust.written(pd.concat(beyond, names=["measure"]), 3).unstack("measure") if beyond else pd.DataFrame()
 
 # %%
 ahead = {
@@ -411,18 +436,20 @@ kept = stored.get("gradcam_right", pd.DataFrame(columns=["dataset"]))
 kept[kept["dataset"] == "nw_ucla"].filter(["seed", *judged.reset_index().columns]).round(3)
 
 # %% [markdown]
-# On NW-UCLA the maps of the first six layers delete no better than random numbers: over three networks, the intervals of
-# the difference hold zero. From `layers.6` on they do better than random, and the last layer's are well ahead of motion
-# energy too. Integrated gradients and occlusion, at many times the cost, are ahead of every layer, though deletion is
-# their home ground. Small moves (`pgi`, `pgu`) hardly tell methods apart.
+# On NW-UCLA the maps of the first six layers name **joints** that delete no better than random ones: over three networks
+# the intervals of the difference hold zero. From `layers.6` on they do better, and the last layer's are well ahead of
+# motion energy too. By **frames** maps do better than random ones from `layers.4` on; motion energy is worse than random.
+# Integrated gradients and, by joints, occlusion are ahead of every layer, though deletion is their home ground. Small
+# moves (`pgi`, `pgu`) hardly tell methods apart.
 #
 # Layers in which clips of one class come together are those whose maps can be believed, but so are simply the deeper
 # ones: depth ranks the ten layers at least as well as the cross-class mass does. Ten layers of one architecture cannot
 # say which of the two it is.
 #
 # Where the network is wrong, the map of its answer and the map of the true class lie further apart than the maps of
-# the first and second class of clips that it gets right, in two networks of three, and on this page's synthetic clips
-# it is the other way round. There are only six to eight such clips per network: nothing is decided.
+# the first and second class of clips that it gets right, in all three networks, and on this page's synthetic clips it is
+# the other way round. There are only six to eight such clips per network, and the gap is clear in one of them alone:
+# nothing is decided.
 #
 # **What this does not show.** Deleted joints hold still at their mean, which is a body, but not one the network has
 # seen; another way to delete gives other areas. Average precision asks for all joints that an action displaces, and a
@@ -435,8 +462,8 @@ kept[kept["dataset"] == "nw_ucla"].filter(["seed", *judged.reset_index().columns
 # ```
 #
 # ```{exercise}
-# :label: ex-gradcam-still
-# Replace the still body in `attribution.still` by the mean pose of all clips. Which layers change their rank?
+# :label: ex-gradcam-steps
+# Run the page with `num_steps` 2 and 20. Which layers change their rank by deletion, and by more than their intervals?
 # ```
 #
 # **Next:** [](#nb-scarce-data), or [](#nb-layer-geometry) again, with the maps beside it.
