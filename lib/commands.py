@@ -13,6 +13,7 @@ from tqdm import tqdm
 from lib import execution, lab, pages, reports, runs, sweeps, tables
 
 LIMIT = 600  # seconds that the book with its default parameters may take on two cores
+MOST_COLUMNS = 40  # of a printed table; learning curves have one for every epoch
 
 
 def run(options) -> int:
@@ -54,8 +55,9 @@ def sweep(options) -> int:
                 tqdm.write(f"{name}: {shorten(shown) if options.html else shown}")
     saved = [(point, item.tables) for point, item in finished]
     for name in sorted({name for _, each in saved for name in each}):
-        parts = [each[name].assign(**point) for point, each in saved if name in each]
-        _show_table(name, pd.concat(parts, ignore_index=True))
+        parts = [each[name].copy().assign(**point) for point, each in saved if name in each]
+        table, varied = pd.concat(parts, ignore_index=True), list(saved[0][0])
+        _show_table(name, table[[*varied, *table.columns.difference(varied, sort=False)]])
     _record(options.record, [item for _, item in finished])
     print(f"\n{len(finished)} points finished, {failures} failed")
     return 1 if failures else 0
@@ -178,7 +180,7 @@ def _record(studies: list[str], finished: list[runs.Run]) -> None:
 
 def _show_table(title: str, frame: pd.DataFrame) -> None:
     print(f"\n{title}")
-    print(frame.round(3).to_string(index=False) if len(frame) else "  none")
+    print(frame.round(3).to_string(index=False, max_cols=MOST_COLUMNS) if len(frame) else "  none")
 
 
 def failure(error: Exception) -> str:

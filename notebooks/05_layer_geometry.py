@@ -113,7 +113,7 @@ distance = {
 #
 # Non-negative kernel regression (NNK) starts from a clip's nearest neighbours and keeps those that are not hidden
 # behind a nearer one in the same direction. How many it keeps depends on the width of its kernel as much as on the
-# data: with the published rule, a third of the distance to the last candidate, almost nobody hides anybody.
+# data: with the published rule, a third of the distance to the last candidate, few are hidden.
 
 # %%
 graph = {
@@ -238,7 +238,8 @@ real_mass.groupby("layer").agg(
 # keep its neighbours (Jaccard index: those in both graphs, of those in either; of equally many neighbours an index of
 # 0.75 keeps six in seven, and one of 0.5 two in three)? Does the curve keep its shape (Spearman's correlation, over
 # layers, of the cross-class mass with that under the page's settings)? The untrained network, with unchanged settings,
-# shows what a difference looks like that is one. Which setting do you expect to matter most?
+# shows what a difference looks like that is one. *Resampled* compares clips stretched to one length, *pooled* their mean
+# frames, and *plain DTW* has windows of one frame, one frame apart. Which setting do you expect to matter most?
 
 # %%
 default = geometry.Setting("windowed", window_size, stride, radius, num_neighbors, sigma_scale)
@@ -253,7 +254,7 @@ moved = geometry.sensitivity(
     progress=True,
 )
 runs.save_table("sensitivity", moved)
-moved.set_index("setting")[["jaccard", "rank_correlation"]].round(2).T
+moved.set_index("setting")[["jaccard", "rank_correlation"]].round(2)
 
 # %% [markdown]
 # On real skeletons, five trainings each, from
@@ -284,11 +285,12 @@ plots.sensitivity(kept.loc["nw_ucla"], curves.loc["nw_ucla"]);
 plots.sensitivity(kept.loc["utd_mhad"], curves.loc["utd_mhad"]);
 
 # %% [markdown]
-# The band hardly matters unless it is very narrow, and windows of fewer frames change nothing in the last three layers,
-# where one frame spans four of the input anyway. On average over layers, windows of 16 frames and other strides exchange up
-# to one neighbour in six, distances of stretched clips from a seventh to a little over a fifth, and those of mean frames a
-# third; in single layers it is more. A wider
-# kernel or another number of candidates mostly drops neighbours or adds some: the index can be at most the ratio of the
+# Neighbours move most with mean frames and where the number of candidates changes. The band hardly matters unless it is
+# very narrow, and windows of fewer frames change nothing in the last three layers, where one frame spans four of the
+# input anyway. On average over layers, windows of 16 frames and other strides exchange up to one neighbour in six,
+# distances of stretched clips (*resampled*) from a seventh to a little over a fifth, and those of mean frames (*pooled*)
+# a third; in single layers it is more. A wider kernel (*sigma scale*) or another number of candidates mostly drops
+# neighbours or adds some: the index can be at most the ratio of the
 # numbers kept, and it is nearly that. (Of 5 candidates NNK keeps 4 to 5, of 10 it keeps 6 to 9.) Still the layers keep
 # their order: on UTD-MHAD almost as it was whatever is changed, on NW-UCLA more loosely, because there the curve is flat
 # up to `layers.6`, and least surely with mean frames. The untrained network's curve runs the other way on both. So the
@@ -349,14 +351,18 @@ utd.unstack("network").round(2)
 # network's grows, and the step to `layers.7`, in CKA as in smoothness, is one that the untrained network does not take.
 
 # %% [markdown]
-# **Does the finding hold?** In part. What training adds is added late. In none of the three trainings are `layers.0` to
-# `layers.3` smoother than those of the untrained network by an interval without 0; from `layers.4` on they are in all
-# three, and the gap grows
-# to the last layer; half of the whole drop below `layers.0` is reached only in `layers.7`. That is the paper's claim
-# about later layers. But the first layers are not blind to the action. Their cross-class mass is far below that of
-# permuted labels, as is the untrained network's: clips of one class are near each other before anything is learned, and a wrong
-# neighbour is the exception from the start. A linear probe says so more plainly on UTD-MHAD, where the first third of the
-# layers serves it as well as the last.
+# **Does the finding hold?** In part. What training adds grows with depth. On NW-UCLA, trained in full, `layers.0` to
+# `layers.3` are smoother than those of the untrained network in none of the three trainings by an interval without 0; from
+# `layers.4` on they are in all three, and the gap grows to the last layer. Half of the whole drop below `layers.0` is
+# reached in `layers.7` in two trainings and in `layers.8` in the third. That is the paper's claim about later layers.
+#
+# But the first layers are not blind to the action, nor to training. On NW-UCLA their cross-class mass is far below that
+# of permuted labels, as is the untrained network's: clips of one class are near each other before anything is learned,
+# and a wrong neighbour is the exception from the start. And elsewhere training reaches the first layers too: on this
+# page's synthetic clips, and in the five smaller networks of each dataset, whose first layers are smoother than the
+# untrained ones' on UTD-MHAD and on NW-UCLA (rows of [](#nb-robustness)), and whose `layers.0` serves a linear probe
+# better than an untrained one in every training. On UTD-MHAD the first third of the layers serves it nearly as well as
+# the last.
 #
 # **What this does not show.** Smoothness says that neighbours share labels, not why: [](#fig-smoothness-by-layer) would
 # look the same if the network had learned the room instead of the movement. Intervals cover the choice of test
@@ -365,7 +371,8 @@ utd.unstack("network").round(2)
 #
 # ```{exercise}
 # :label: ex-geometry-knn
-# Replace `graphs.nnk` by `graphs.knn`. Which layers change most, and why might that be?
+# Replace `graphs.nnk(m, num_neighbors, sigma=...)` by `graphs.knn(m, num_neighbors, kernel="gaussian", sigma=...)`. Which
+# layers change most, and why might that be?
 # ```
 #
 # ```{exercise}

@@ -154,9 +154,9 @@ answered.drop(columns=["unit", "chance_mass"]).round(3)
 # ## Neighbours
 #
 # **Overlap** is the Jaccard index of the neighbours that a clip has among clean clips and those that it has among
-# spoiled ones: 1 if they are the same, and for ten of sixty drawn at random about a tenth. It is less than the share that
-# stays: where one in three of equally many is exchanged, it is one half. A graph can keep its
-# smoothness while the neighbours change, if the new ones are of the same class.
+# spoiled ones: 1 if they are the same, and for ten of sixty drawn at random about a tenth. It is less than the share
+# that stays: where one in three of equally many is exchanged, it is one half. A graph can keep its smoothness while the
+# neighbours change, if the new ones are of the same class.
 
 # %%
 #| label: fig-overlap
@@ -165,15 +165,18 @@ plots.layers_by_level(seen[seen["step"] > 0], value="overlap");
 
 # %%
 #| label: fig-spoiled-smoothness
-#| caption: "Cross-class mass (lower: smoother) of the graph of spoiled clips by layer and level; dotted: neighbours drawn at random."
-plots.layers_by_level(seen[seen["step"] > 0], value="cross_class_mass", zero="chance_mass");
+#| caption: "Cross-class mass (lower: smoother) of the graph of spoiled clips by layer and level; dashed: clean clips, dotted: neighbours drawn at random."
+plots.layers_by_level(seen, value="cross_class_mass", zero="chance_mass");
 
 # %% [markdown]
+# With one network and a few dozen clips, more is not always worse: with a limb hidden for four frames in five the graph is
+# a little smoother than with two in five.
+#
 # ## Maps
 #
-# The rank correlation of a clip's map with that of the same clip unspoiled. Its zero is not 0 by itself: maps of any
-# two networks have something in common that comes from body and wiring. The dotted line is the correlation with the
-# maps of the untrained network.
+# The rank correlation of a clip's map with that of the same clip unspoiled. Its zero need not be 0: maps of two networks
+# may share what comes from body and wiring. The dotted line is the correlation with the maps of the untrained network,
+# and here it is nearly 0.
 
 # %%
 #| label: fig-map-agreement
@@ -239,8 +242,8 @@ plots.by_level(ends[ends["dataset"] == "utd_mhad"]);
 
 # %%
 #| label: fig-smoothness-nw-ucla-spoiled
-#| caption: "Cross-class mass (lower: smoother) on NW-UCLA by layer and level, mean of five networks; dotted: neighbours drawn at random."
-some = ["joint_noise", "joint_dropout", "view_turn"]
+#| caption: "Cross-class mass (lower: smoother) on NW-UCLA by layer and level, mean of five networks; dashed: clean clips, dotted: neighbours drawn at random."
+some = ["none", "joint_noise", "joint_dropout", "view_turn"]
 real = layers[(layers["dataset"] == "nw_ucla") & layers["corruption"].isin(some)]
 plots.layers_by_level(real, value="cross_class_mass", zero="chance_mass");
 
@@ -281,25 +284,33 @@ plain["level "] = [f"{level:g} m" for level in plain["level"]]
 plain.pivot(index=["dataset", "claim"], columns="level ", values="measured")
 
 # %% [markdown]
+# What each had to lose, in the last layer: the cross-class mass of clean clips, and that of neighbours drawn at random.
+
+# %%
+unspoiled = layers[(layers["corruption"] == "none") & (layers["layer"] == last)]
+masses = {"cross_class_mass": "trained", "untrained_cross_class_mass": "untrained", "chance_mass": "chance"}
+unspoiled.groupby("dataset")[list(masses)].mean().rename(columns=masses).round(2)
+
+# %% [markdown]
 # **For mild noise it holds.** Up to 2 cm on UTD-MHAD, and up to 4 cm on NW-UCLA, the last layer loses less than a tenth
 # of its way to chance. **For strong noise it does not:** at 16 cm the limit is passed on both datasets, on UTD-MHAD
 # from 8 cm on.
 #
-# **It is no robustness of its own.** Where smoothness is hardly damaged, accuracy is not either; up to 4 cm no difference
-# between the two is decided, on either dataset. From 8 cm on smoothness makes too little of what is lost on UTD-MHAD,
-# where accuracy is damaged more; on NW-UCLA that is not decided.
+# **It is no robustness of its own.** Where smoothness is hardly damaged, accuracy is not either; up to 4 cm no
+# difference between the two is decided, on either dataset. From 8 cm on smoothness makes too little of what is lost on
+# UTD-MHAD, where accuracy is damaged more; on NW-UCLA that is not decided.
 #
-# **Whether it is learned, and grows with depth, hangs on the scale.** By damage the untrained network suffers more at all
-# levels but the mildest, where NW-UCLA decides nothing; the first layer suffers more than the last at every level on
+# **Whether it is learned, and grows with depth, hangs on the scale.** By damage the untrained network suffers more at
+# all levels but the mildest, where NW-UCLA decides nothing; the first layer suffers more than the last at every level on
 # UTD-MHAD, and from 4 cm on NW-UCLA. But the untrained network is nearer to chance from the start, and damage divides by
-# what is left to lose: on UTD-MHAD by 0.28 in its last layer, by 0.77 in the trained one's. By the plain rise, too, the
-# untrained network suffers more at 2 and 4 cm. At 8 cm UTD-MHAD does not decide it, and at 16 cm it is the other way round
-# there: the trained network loses more, and its last layer more than its first. NW-UCLA decides neither at 16 cm. So the
-# claim is safe for moderate noise; for strong noise it says that the trained network had more to lose.
+# what is left to lose, which is what chance is above clean in the last table. By the plain rise, too, the untrained
+# network suffers more at 2 and 4 cm. At 8 cm UTD-MHAD does not decide it, and at 16 cm it is the other way round there:
+# the trained network loses more, and its last layer more than its first. NW-UCLA decides neither at 16 cm. So the claim
+# is safe for moderate noise; for strong noise it says that the trained network had more to lose.
 #
-# **Smoothness is the last to notice.** At 4 cm about a third of a clip's neighbours in the last layer have changed on
-# UTD-MHAD (a Jaccard index of one half), and the smoothness by about a tenth of its way to chance. Maps of the last layer
-# are nearly the same then, those of the first are not.
+# **Neighbours change before smoothness does.** At 4 cm about a third of a clip's neighbours in the last layer have
+# changed on UTD-MHAD (a Jaccard index of one half), and the smoothness by about a tenth of its way to chance: the new
+# neighbours are mostly of the same class. Maps of the last layer have changed little then, those of the first much.
 #
 # ## The other corruptions
 #
@@ -313,7 +324,7 @@ others.pivot(index=["corruption", "claim", "dataset"], columns="step", values="v
 # %% [markdown]
 # **Lost joints** hurt accuracy more than smoothness, on both datasets; only the mildest level on UTD-MHAD decides
 # nothing. A **hidden limb** does it the other way round on UTD-MHAD, at every level (on NW-UCLA nothing is decided): the
-# network still names the action, while the clips around it change. A limb is drawn for each clip; a likely reason, not
+# network loses fewer of its answers than of its neighbours' labels. A limb is drawn for each clip; a likely reason, not
 # tested here, is that clips which miss the same limb move together. So smoothness bounds the harm to accuracy neither
 # from below nor from above.
 #
@@ -337,8 +348,8 @@ pd.set_option("display.max_colwidth", None)  # claims are sentences
 trust.written(claims.geometry(known), 2).unstack("dataset", sort=False)
 
 # %% [markdown]
-# Transfer, from the rows of [](#nb-transfer), is in points of accuracy; the last claim is a rank correlation. *Within*: old
-# and new classes are halves of one dataset, as in the paper. *Between*: from one real dataset to another.
+# Transfer, from the rows of [](#nb-transfer), is in points of accuracy; the last claim is a rank correlation. *Within*:
+# old and new classes are halves of one dataset, as in the paper. *Between*: from one real dataset to another.
 
 # %%
 study = claims.transfers(runs.studies()["transfer"])
@@ -351,12 +362,12 @@ trust.written(pd.concat(held, names=["transfer"]), 1).unstack("dataset", sort=Fa
 
 # %% [markdown]
 # **Geometry.** Labels are smoother late than early, and training made them so, on both datasets. Flat first layers, with
-# the change in the last three, are NW-UCLA's curve; on UTD-MHAD the change begins earlier. **Noise** is bounded while it is
-# mild, see above. **Transfer.** Old movements help everywhere where the classifier alone is tuned; with all layers tuned
-# not every interval lies above 0. That early layers may stay as they are holds, or is not decided, with the last eight of
-# ten tuned within one dataset; between datasets it does not hold for any number of them. That smoothness tells which
-# layers to tune holds nowhere, nor that STF's features transfer better than MS-G3D's; the rows of STF are of an older
-# code, see [](#nb-transfer).
+# the change in the last three, are NW-UCLA's curve; on UTD-MHAD the change begins earlier. **Noise** is bounded while it
+# is mild, see above. **Transfer.** Old movements help everywhere where the classifier alone is tuned; with all layers
+# tuned not every interval lies above 0. That early layers may stay as they are holds, or is not decided, with the last
+# eight of ten tuned within one dataset; between datasets it does not hold for any number of them. That smoothness tells
+# which layers to tune holds nowhere, nor that STF's features transfer better than MS-G3D's; the rows of STF are of an
+# older code, see [](#nb-transfer).
 #
 # **What this does not show.** One kind of network, small and trained for few passes, on two sets of single persons; the
 # paper's are larger, and its kind and levels of noise are unknown. Noise is independent from frame to frame, which is

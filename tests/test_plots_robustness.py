@@ -35,6 +35,16 @@ def test_every_level_is_a_line_over_layers(plots):
     assert [tick.get_text() for tick in noise.get_xticklabels()] == ["0", "1", "2"]
 
 
+def test_clean_clips_are_a_line_in_every_panel(plots):
+    rows = layer_level_rows()
+    clean = rows[(rows["corruption"] == "noise") & (rows["level"] == 0.2)]
+    panels = plots.layers_by_level(pd.concat([clean.assign(corruption="none"), rows]), value="overlap").axes
+    assert len(panels) == 2
+    for ax in panels:
+        line = next(line for line in ax.lines if line.get_label() == "clean")
+        np.testing.assert_allclose(line.get_ydata(), clean.sort_values("depth")["overlap"])
+
+
 def test_means_over_seeds_are_drawn(plots):
     rows = layer_level_rows()
     doubled = pd.concat([rows, rows.assign(overlap=rows["overlap"] + 1)])

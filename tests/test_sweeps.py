@@ -47,9 +47,18 @@ def test_the_sweep_command_joins_the_tables_of_its_points(write_page):
     page = write_page(TINY + SAVE)
     done = shell("sweep", page, "-q", "--grid", "count=4,0")
     assert done.returncode == 1
-    assert re.search(r"^count=4: 07_probe-\S+\ncount=0: failed\n\nt\n *ten *count\n *10 *4\n", done.stdout)
+    assert re.search(r"^count=4: 07_probe-\S+\ncount=0: failed\n\nt\n *count *ten\n *4 *10\n", done.stdout)
     assert done.stdout.endswith("\n1 points finished, 1 failed\n")
     assert "ZeroDivisionError" in done.stderr
+
+
+def test_a_wide_table_is_printed_from_both_ends(write_page):
+    wide = 'runs.save_table("wide", pd.DataFrame([range(200)]).add_prefix("epoch "))'
+    done = shell("sweep", write_page(TINY + SAVE + wide), "-q", "--grid", "count=4")
+    table = done.stdout.partition("\nwide\n")[2].splitlines()
+    assert table[0].split()[0] == "count"
+    assert table[0].endswith("epoch 199")
+    assert "epoch 100" not in table[0]
 
 
 def test_a_sweep_checks_all_points_before_the_first(write_page, tmp_path):

@@ -47,6 +47,7 @@ def joints_over_time(
     fps: float | int | None = None,
     frame: int | None = None,
     largest: float | int | None = None,
+    label: str = "importance",
     axes: Axes | Sequence[Axes] | np.ndarray | None = None,
     columns: int = 3,
 ) -> Figure:
@@ -62,6 +63,8 @@ def joints_over_time(
         A frame to mark by a line.
     largest
         Importance at the end of the colour scale; the largest of all maps when None.
+    label
+        What stands beside the colour scale.
     """
     if wrong := {title: part.shape for title, part in maps.items() if part.shape[1] != len(joints)}:
         raise ValueError(f"maps: shapes {wrong}; needed (frames, {len(joints)}), a column per joint")
@@ -79,7 +82,7 @@ def joints_over_time(
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
         ax.set(title=title, xlabel="frame" if fps is None else "time (s)")
-    figure_of(drawn).colorbar(image, ax=drawn, label="importance", pad=0.02, aspect=30)
+    figure_of(drawn).colorbar(image, ax=drawn, label=label, pad=0.02, aspect=30)
     return figure_of(drawn)
 
 

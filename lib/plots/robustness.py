@@ -98,13 +98,15 @@ def layers_by_level(
     Parameters
     ----------
     rows
-        Columns ``corruption``, ``level``, ``unit``, ``layer``, ``depth``, and those named by `value` and `zero`.
+        Columns ``corruption``, ``level``, ``unit``, ``layer``, ``depth``, and those named by `value` and `zero`. Rows
+        of the corruption ``none`` are drawn in every panel.
     value
         Column to draw.
     zero
         Column that says, per layer, where nothing is left; drawn dotted, averaged over levels.
     """
     need_columns(rows, ["corruption", "level", "unit", "layer", "depth", value, *([zero] if zero else [])], "rows")
+    clean, rows = rows[rows["corruption"] == "none"], rows[rows["corruption"] != "none"]
     names = list(pd.unique(rows["corruption"]))
     drawn = panels(axes, len(names), columns=columns, size=(2.6, 2.8), sharey=True)
     most = max(part["level"].nunique() for _, part in rows.groupby("corruption"))
@@ -115,6 +117,9 @@ def layers_by_level(
         for level, color in zip(sorted(set(part["level"])), colors, strict=False):
             line = part[part["level"] == level].groupby("layer")[value].mean()
             ax.plot(range(len(order)), line.reindex(order), color=color, marker="o", ms=3.5, label=f"{level:g}")
+        if len(clean):
+            start = clean.groupby("layer")[value].mean().reindex(order)
+            ax.plot(range(len(order)), start, color="black", ls="--", lw=1.2, label="clean")
         if zero:
             end = part.groupby("layer")[zero].mean().reindex(order)
             ax.plot(range(len(order)), end, color=GRAY, ls=":", lw=1.4, label="nothing left")
