@@ -62,10 +62,11 @@ print(losses.masked_input(x, q, centre=x.mean(dim=3, keepdim=True)))
 # ## Networks and losses
 #
 # MS-G3D sees joints over up to 12 hops at once, and windows of 3 and 5 frames as one graph. `stf` has modules in six
-# places, in front of the joints' and of the windows' path of each block: `beta` guesses the focus from the features, `alpha`
-# makes a graph over joints of it. What the paper leaves open is an option with a documented default: where modules stand,
-# whether their graph adds to the fixed one, which class is explained (`lib.models.msg3d`, `lib.focus`). Two modules of a
-# block share what enters them; the focus of each is GradCAM as far as these features act by way of that module.
+# places, in front of the joints' and of the windows' path of each block: `beta` guesses the focus from the features,
+# `alpha` makes a graph over joints of it. What the paper leaves open is an option with a documented default: where
+# modules stand, whether their graph adds to the fixed one, which class is explained (`lib.models.msg3d`, `lib.focus`).
+# Two modules of a block share what enters them; the focus of each is GradCAM as far as these features act by way of that
+# module.
 
 # %%
 weights = recipes.parse_streams(streams)
@@ -85,10 +86,10 @@ pd.Series(sizes, name="weights").to_frame()
 # %% [markdown]
 # The terms: *exploration* lowers the score that is left when the focus is hidden, *divergence* pulls the focus of the
 # two highest classes apart, *adjacency* teaches `beta` the focus, *consistency* makes the last two modules agree. The
-# paper weighs them so that each has the classification loss's order of magnitude. Measured on one batch of the
-# untrained network, that would be the first column; the second is the recipe's. Exploration has steps of its own, and its
-# weight is the share of the learning rate that they are taken with: AdamW's steps do not know how large a loss is, so that
-# its first column is for SGD.
+# paper weighs them so that each has the classification loss's order of magnitude. Measured on one batch of the untrained
+# network, that would be the first column; the second is the recipe's. Exploration has steps of its own, and its weight
+# is the share of the learning rate that they are taken with: AdamW's steps do not know how large a loss is, so that its
+# first column is for SGD.
 
 # %%
 mixed = np.random.default_rng(seed).permutation(len(clips["train"]))[:32]
@@ -100,8 +101,8 @@ pd.DataFrame({"balanced": start, "recipe": {name: getattr(recipe.train.focus, na
 # %% [markdown]
 # ## Training
 #
-# Exploration takes one step in eight: together with divergence it did not settle, the authors write. Of one seed, networks
-# with and without modules start from the same weights and see the same clips in the same order.
+# Exploration takes one step in eight: together with divergence it did not settle, the authors write. Of one seed,
+# networks with and without modules start from the same weights and see the same clips in the same order.
 
 # %%
 trained = {
@@ -127,8 +128,8 @@ row = pd.DataFrame(rows).set_index("step")
 row[["train_accuracy", *[name for name in row if name.startswith("test")]]].round(3)
 
 # %% [markdown]
-# What is a step's price? Full width, eight clips of 64 frames and two persons, on two cores: the time of a training step over
-# MS-G3D's, its operations a second as a share of what a matrix product reaches, and its memory in MB, in float32
+# What is a step's price? Full width, eight clips of 64 frames and two persons, on two cores: the time of a training step
+# over MS-G3D's, its operations a second as a share of what a matrix product reaches, and its memory in MB, in float32
 # (`python -m benchmarks.focus`). `stf` is a step with all terms beside the classification loss, `full` has the share of
 # exploration's own steps too. Below are our networks beside the published computations (`python -m benchmarks.models`).
 
@@ -142,8 +143,8 @@ ours = runs.studies()["models"].set_index(["model", "precision"])
 ours[["ratio", "ratio_float32", "seconds_ours", "seconds_published", "share_ours", "share_published"]]
 
 # %% [markdown]
-# What does it cost in accuracy to multiply in 16 bits? Points by which float32 is ahead on UTD-MHAD, with a quarter of the
-# training clips, five seeds, paired:
+# What does it cost in accuracy to multiply in 16 bits? Points by which float32 is ahead on UTD-MHAD, with a quarter of
+# the training clips, five seeds, paired:
 #
 # ```
 # python -m lib sweep 07_scarce_data -p dataset utd_mhad -p shares 0.25 -p precision float32 -p steps "stgcn msg3d" --grid seed=0,1,2,3,4 --record scarce
@@ -185,8 +186,8 @@ measured = {
 }
 
 # %% [markdown]
-# The focus of the last module itself, and `beta`, are measured too. Some clips have none: no path of the module speaks for
-# their class, or all joints alike. Of those that are left, each is compared with a random order of its own.
+# The focus of the last module itself, and `beta`, are measured too. Some clips have none: no path of the module speaks
+# for their class, or all joints alike. Of those that are left, each is compared with a random order of its own.
 
 # %%
 values = pd.concat(measured, names=["step"]).reset_index("step")
@@ -230,15 +231,15 @@ plots.joints_over_time(person, explained.skeleton.joints, columns=2, largest=1.0
 # ## Which weights?
 #
 # The paper's rule, every term as large as the classification loss at the start, was compared with smaller weights on
-# training clips alone: NW-UCLA, view 1 trained on, view 2 scored, three seeds each. Exploration kept a tenth of the learning
-# rate for its steps.
+# training clips alone: NW-UCLA, view 1 trained on, view 2 scored, three seeds each. Exploration kept a tenth of the
+# learning rate for its steps.
 #
 # ```
 # python -m lib sweep 03_train_msg3d_stf -p dataset nw_ucla -p protocol selection -p num_explained 4 -p steps stf -p divergence 1 -p adjacency 0.1 -p consistency 1 --grid seed=0,1,2 --record focus --record curves
 # ```
 #
-# then with 0.1, 0.01 and 0.1, with 0.01 for all three; and without these, `-p steps "msg3d exploration"`, with 0.1 and with 1
-# for exploration.
+# then with 0.1, 0.01 and 0.1, with 0.01 for all three; and without these, `-p steps "msg3d exploration"`, with 0.1 and
+# with 1 for exploration.
 
 # %%
 study, named = runs.studies()["focus"], ["exploration", "divergence", "adjacency", "consistency"]
@@ -255,9 +256,10 @@ past = past.assign(name=past["step"] + weight)
 plots.learning_curves(recipes.over_epochs(past, "name"));
 
 # %% [markdown]
-# Terms as large as the classification loss keep so small a network from learning as much: of its augmented training clips
-# it knows half, without terms five sixths. The recipes have the smallest of these weights, on all datasets. They had been
-# set before, and the comparison warns of larger ones more than it speaks for these: MS-G3D without any does as well.
+# Terms as large as the classification loss keep so small a network from learning as much: of its augmented training
+# clips it knows half, without terms five sixths. The recipes have the smallest of these weights, on all datasets. They
+# had been set before, and the comparison warns of larger ones more than it speaks for these: MS-G3D without any does as
+# well.
 #
 # ## Does it help?
 #
@@ -293,21 +295,54 @@ pd.concat(found, names=["dataset"]).join(theirs.rename("published"), on="step").
 #| label: fig-ablation
 #| caption: "Gain in accuracy over MS-G3D of the same seed: ST-GCN; then one more term of STF at a time, all with its modules. Dots are seeds, bars 95 % bootstrap intervals over seeds (widened for their number); squares are Ke, Peng and Lyu's gains on NTU RGB+D 60, cross-subject, number of runs not stated."
 more = {step: f"+ {terms[-1]}" for step, terms in recipes.FOCUS_STEPS.items() if terms}
-axes = plots.grid(len(found), columns=2, size=(5.4, 3.0), sharex=True)
-for ax, title, (name, gain) in zip(axes, plots.spoken(found), found.items(), strict=True):
+axes = plots.grid(len(found), columns=2, size=(5.4, 3.0), sharex=True, titles=list(found))
+for ax, (name, gain) in zip(axes, found.items(), strict=True):
     wide = full[full["dataset"] == name].pivot(index="seed", columns="step", values="value")
     own = wide.sub(wide["msg3d"], axis=0).rename(columns=more)
-    plots.gains(gain.rename(more), published=theirs.rename(more), per_seed=own, ax=ax).set(title=title, ylabel="")
+    plots.gains(gain.rename(more), published=theirs.rename(more), per_seed=own, ax=ax).set_ylabel("")
     if ax is not axes[-1]:
         ax.get_legend().remove()
 
 # %% [markdown]
-# Trained this small, five seeds put STF neither ahead of MS-G3D nor behind, on either dataset, and the published gain lies
-# outside both intervals. Single steps are no different: each interval holds 0. What a longer training or more clips would
-# change is open.
+# Trained this small, five seeds put STF neither ahead of MS-G3D nor behind, on either dataset, and the published gain
+# lies outside both intervals. Single steps are no different: each interval holds 0. What a longer training or more clips
+# would change is open.
 #
 # An interval that holds 0 says that the seeds do not decide. The author of MS-G3D reports 88.5 to 89.9 for one network
 # trained again on the same split: single steps of half a point, as in the published ablation, are within that.
+#
+# ## How good is MS-G3D with more passes?
+#
+# The small recipes are for comparing, not for the best score. With the passes and frames of [](#nb-train-stgcn), and
+# joints, bones and joint motions fused with equal weights, MS-G3D of the same quarter of the width reaches, by
+#
+# ```
+# python -m lib sweep 03_train_msg3d_stf -p dataset msr_action3d -p steps msg3d -p epochs 150 -p num_frames 32 \
+#     -p num_explained 8 -p streams "joint + bone + joint_motion" --grid seed=0,1,2 --record focus --record curves
+# ```
+
+# %%
+longer = study[(study["step"] == "msg3d") & study["streams"].str.contains("+", regex=False, na=False) & study["protocol"].isna()]
+longer.assign(minutes=longer["seconds"] / 60).groupby(["dataset", "streams", "num_frames", "epochs"]).agg(
+    seeds=("seed", "nunique"),
+    test=("test", "mean"),
+    test_low=("test", "min"),
+    test_high=("test", "max"),
+    test_10_passes=("test_10_passes", "mean"),
+    minutes=("minutes", "max"),
+).round(3)
+
+# %%
+#| label: fig-curves-fused
+#| caption: "Accuracy on the augmented training clips by epoch, of the networks of joints among those that were fused; mean over seeds."
+past = runs.studies()["curves"].query("step == 'msg3d' and protocol.isna()")
+past = past[past["streams"].str.contains("+", regex=False, na=False)].drop_duplicates(["dataset", "seed"])
+plots.learning_curves(recipes.over_epochs(past, "dataset"));
+
+# %% [markdown]
+# Three ST-GCNs of half the width have 90.2 % there ([](#nb-train-stgcn)): MS-G3D is ahead by a point, and with three
+# seeds that is not decided. Motions of bones as a fourth stream, tried with one seed, do not help. At the end the
+# networks know all of their training clips; what is missing is not passes.
 #
 # ## Which classes gain?
 
@@ -354,8 +389,8 @@ faster[[step for step in order if step in faster]]
 #
 # STF's focus and its guess are maps of their own. Do they point at what matters more than GradCAM of the plain network
 # does? Below are the areas of the last module's focus, and of `beta`, less those of a random order; beside them MS-G3D's
-# GradCAM at what enters the last block, and motion energy. 0 is chance. Then the two maps against that GradCAM, of the same
-# seed, with intervals.
+# GradCAM at what enters the last block, and motion energy. 0 is chance. Then the two maps against that GradCAM, of the
+# same seed, with intervals.
 
 # %%
 guessed = areas[areas["method"].str.endswith(" less random")]
@@ -375,11 +410,12 @@ beside[[step for step in order if step in beside]]
 
 # %% [markdown]
 # By joints, MS-G3D's GradCAM of this block is no better than a random order on either dataset. **With exploration alone
-# the module's focus is, in every seed**, and it is ahead of that GradCAM by deletion and by insertion on both datasets, on
-# UTD-MHAD by an eighth of the score; motion energy, which knows no network, is ahead of it still. The guess, which no term
-# teaches at this step, is no better than chance. Divergence takes the gain away again: by joints the focus falls to chance
-# or behind it. Adjacency brings the guess up, as it is meant to, on UTD-MHAD to GradCAM's level. With all terms the focus,
-# too, is where GradCAM is: at chance by joints, better than it by frames. On NW-UCLA the guess's frames stay behind.
+# the module's focus is, in every seed**, and it is ahead of that GradCAM by deletion and by insertion on both datasets,
+# on UTD-MHAD by an eighth of the score; motion energy, which knows no network, is ahead of it still. The guess, which no
+# term teaches at this step, is no better than chance. Divergence takes the gain away again: by joints the focus falls to
+# chance or behind it. Adjacency brings the guess up, as it is meant to, on UTD-MHAD to GradCAM's level. With all terms
+# the focus, too, is where GradCAM is: at chance by joints, better than it by frames. On NW-UCLA the guess's frames stay
+# behind.
 #
 # Clips of which the focus is 0 everywhere are left out of its mean, and not of GradCAM's. Newer rows count them:
 
@@ -387,8 +423,9 @@ beside[[step for step in order if step in beside]]
 full.groupby(["dataset", "step"])["clips with a focus"].agg(["mean", "count"]).query("count > 0").round(2)
 
 # %% [markdown]
-# With exploration alone every clip has one; with divergence three in ten of NW-UCLA's have none, and what stands above is
-# about the others. Rows of modules without any term, which would tell what of this is exploration's doing, are missing.
+# With exploration alone every clip has one; with divergence three in ten of NW-UCLA's have none, and what stands above
+# is about the others. Rows of modules without any term, which would tell what of this is exploration's doing, are
+# missing.
 #
 # **What this does not show.** The recipes are small, one per dataset, and the same for all rows; a longer training may
 # give more to a network with more to learn. The paper's ablation is on NTU RGB+D, forty to ninety times as many

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import nbformat
 import pandas as pd
 
-from lib import execution, paths, recipes, runs, scores, trust
+from lib import execution, paths, plots, recipes, runs, scores, trust
 
 README = paths.ROOT / "README.md"
 FIGURE = paths.ROOT / "reference" / "layers.png"
@@ -26,16 +26,22 @@ DATASETS = {
 
 
 def accuracies(studies: dict[str, pd.DataFrame], published: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
-    """Rows of the recipes' networks, each dataset and combination of streams."""
+    """Rows of the recipes' networks and of fused MS-G3D with more passes, each dataset and combination of streams."""
     training = recipes.unchanged(studies["training"], fused=True).fillna({"streams": "joint"})
-    training["streams"] = training["streams"].str.replace(" ", "")
-    for (dataset, streams), own in training.groupby(["dataset", "streams"], sort=False):
+    focus = studies["focus"]
+    fused = focus["streams"].str.contains("+", regex=False, na=False) & focus["protocol"].isna()
+    rows = pd.concat([training.assign(step="stgcn"), focus[fused]])
+    rows["streams"] = rows["streams"].str.replace(" ", "")
+    setting = ["dataset", "step", "streams", "width", "num_frames", "epochs"]
+    for (dataset, step, streams, *_), own in rows.groupby(setting, sort=False):
+        if own["seed"].nunique() < 2:
+            continue
         text = f"{own['test'].mean():.1%}, ten passes {own['test_10_passes'].mean():.1%}"
         if own["test_clean"].notna().any():
             text += f"; without copies {own['test_clean'].mean():.1%}"
         theirs = published[(published["dataset"] == dataset) & (published["share"] == 1)]
         other = "; ".join(f"{row.score:.1%} ({row.source})" for row in theirs.itertuples()) or "–"
-        yield f"{DATASETS[dataset]}: ST-GCN, {streams}, {own['seed'].nunique()} seeds", text, other
+        yield f"{DATASETS[dataset]}: {plots.spoken([step])[0]}, {streams}, {own['seed'].nunique()} seeds", text, other
 
 
 def gains(studies: dict[str, pd.DataFrame], published: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
@@ -71,9 +77,10 @@ def ablations(studies: dict[str, pd.DataFrame]) -> Iterator[tuple[str, str, str]
 
 def speeds(studies: dict[str, pd.DataFrame]) -> Iterator[tuple[str, str, str]]:
     """Rows of speed: ours against the fastest peer that does the same work, of each case in the same run."""
-    dtw = studies["dtw"]
-    fastest = dtw.loc[dtw["library"] == "ours", "speedup"]
-    yield "Windowed DTW, all pairs", f"{fastest.min():.0f} to {fastest.max():.0f} times as fast", "1 (fastest peer)"
+    dtw = studies["dtw"][lambda rows: rows["library"].eq("ours") & rows["speedup"].notna()]
+    fastest, number = dtw["speedup"], dtw["N"]
+    what = f"Windowed DTW, all pairs of {number.min()} to {number.max()} clips"
+    yield what, f"{fastest.min():.0f} to {fastest.max():.0f} times as fast", "1 (fastest peer)"
     gradcam = studies["gradcam"].set_index("method")["times_all_layers"]
     peer = gradcam[gradcam.index.str.contains("captum")].min()
     yield "GradCAM of all ten layers", "1", f"{peer:.1f} times as long (captum)"
