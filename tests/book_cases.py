@@ -67,6 +67,38 @@ from lib import runs
 
 runs.save_table("t", pd.DataFrame({"ten": [10]}))
 """
+DRAW = """\
+# %% tags=["parameters"]
+seed: int = 0  # numbers
+wait: float = 0.0  # seconds
+
+# %%
+import os, time
+import numpy as np
+import pandas as pd
+
+from lib import runs
+
+# %%
+time.sleep(wait)
+values = np.random.default_rng(seed).normal(size=(200, 200))
+threads = os.environ.get("OMP_NUM_THREADS")
+runs.save_table("t", pd.DataFrame({"trace": [np.trace(np.linalg.inv(values @ values.T))], "threads": [threads]}))
+"""
+GATED = """\
+# %% tags=["parameters"]
+seed: int = 0  # numbers
+
+# %%
+import os, time
+from pathlib import Path
+
+gate = Path(os.environ["GATE"])
+if seed > 1:
+    gate.with_suffix(f".{seed}").touch()
+    while not gate.exists():
+        time.sleep(0.05)
+"""
 
 
 def shell(*arguments, cwd=None, **environment):

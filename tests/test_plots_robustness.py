@@ -43,6 +43,8 @@ def test_clean_clips_are_a_line_in_every_panel(plots):
     for ax in panels:
         line = next(line for line in ax.lines if line.get_label() == "clean")
         np.testing.assert_allclose(line.get_ydata(), clean.sort_values("depth")["overlap"])
+    with pytest.raises(ValueError, match="rows of spoiled clips: no rows"):
+        plots.layers_by_level(clean.assign(corruption="none"), value="overlap")
 
 
 def test_means_over_seeds_are_drawn(plots):

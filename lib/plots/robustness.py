@@ -107,6 +107,7 @@ def layers_by_level(
     """
     need_columns(rows, ["corruption", "level", "unit", "layer", "depth", value, *([zero] if zero else [])], "rows")
     clean, rows = rows[rows["corruption"] == "none"], rows[rows["corruption"] != "none"]
+    need_columns(rows, ["corruption"], "rows of spoiled clips")
     names = list(pd.unique(rows["corruption"]))
     drawn = panels(axes, len(names), columns=columns, size=(2.6, 2.8), sharey=True)
     most = max(part["level"].nunique() for _, part in rows.groupby("corruption"))
