@@ -12,7 +12,7 @@ class Cluster:
 
     def __init__(self, folder):
         self.folder, self.file, self.stack, self.workers = folder, folder / "scheduler.json", contextlib.ExitStack(), []
-        self.start("scheduler", "--port", "0", "--idle-timeout", "60")
+        self.start("scheduler", "--port", "0", "--idle-timeout", "600")
 
     def start(self, role, *arguments):
         """Start one process; it is killed when the stack closes."""

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 from cluster_cases import Cluster
-from store_cases import CHOICES, num_files, wait_until, walks
+from store_cases import CHOICES, PATIENCE, num_files, wait_until, walks
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,8 @@ def client(cluster):
     from distributed import Client
 
     wait_until(cluster.file.exists)
-    with Client(scheduler_file=str(cluster.file), timeout=20) as client:
-        client.wait_for_workers(2, timeout=20)
+    with Client(scheduler_file=str(cluster.file), timeout=PATIENCE) as client:
+        client.wait_for_workers(2, timeout=PATIENCE)
         yield client
 
 

@@ -166,7 +166,7 @@ def test_a_sweep_that_was_stopped_says_so_in_its_records_and_goes_on(write_page,
     command = [sys.executable, "-m", "lib", "sweep", page, "--grid", "seed=1,2,3,4", "--jobs", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
-        wait_until(lambda: gate.with_suffix(".2").exists() and gate.with_suffix(".3").exists(), seconds=240)
+        wait_until(lambda: gate.with_suffix(".2").exists() and gate.with_suffix(".3").exists())
         os.killpg(process.pid, signal_number)
         stderr = process.communicate(timeout=120)[1]
     finally:
@@ -176,7 +176,7 @@ def test_a_sweep_that_was_stopped_says_so_in_its_records_and_goes_on(write_page,
         assert stderr.endswith("\nstopped\nfinished runs are kept: the same command goes on from here\n")
         assert "Traceback" not in stderr
     statuses = {1: "finished", 2: "stopped", 3: "stopped"}
-    wait_until(lambda: {r["seed"]: r["status"] for r in records(runs.folder_of_runs())} == statuses, seconds=120)
+    wait_until(lambda: {r["seed"]: r["status"] for r in records(runs.folder_of_runs())} == statuses)
     first = {run.folder.name for run in runs.recorded()}
 
     gate.touch()

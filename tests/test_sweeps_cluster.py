@@ -15,7 +15,7 @@ def cluster(tmp_path_factory):
     cluster = Cluster(tmp_path_factory.mktemp("cluster"))
     with cluster.stack:
         cluster.start_worker("--nanny")
-        wait_until(cluster.file.exists, seconds=120)
+        wait_until(cluster.file.exists)
         yield json.loads(cluster.file.read_text())["address"]
 
 
@@ -45,10 +45,10 @@ def test_what_no_longer_matters_is_stopped_on_the_cluster(write_page, tmp_path, 
     with sweeps.connect(cluster) as client:
         points = sweeps.sweep(page, {"seed": ["1", "2"]}, client=client)
         next(points)
-        wait_until(gate.with_suffix(".2").exists, seconds=120)
+        wait_until(gate.with_suffix(".2").exists)
         gate.with_suffix(".ended").unlink()  # of the first run
         points.close()
-        wait_until(gate.with_suffix(".ended").exists, seconds=120)
+        wait_until(gate.with_suffix(".ended").exists)
 
 
 def test_other_code_on_a_worker_is_refused(write_page, cluster, monkeypatch):
