@@ -55,6 +55,7 @@ def sweep(options) -> int:
                 tqdm.write(f"{name}: {shorten(shown) if options.html else shown}")
     saved = [(point, item.tables) for point, item in finished]
     for name in sorted({name for _, each in saved for name in each}):
+        # A copy is in one piece: adding columns to a table of a hundred pieces makes pandas warn.
         parts = [each[name].copy().assign(**point) for point, each in saved if name in each]
         table, varied = pd.concat(parts, ignore_index=True), list(saved[0][0])
         _show_table(name, table[[*varied, *table.columns.difference(varied, sort=False)]])

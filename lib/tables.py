@@ -46,7 +46,7 @@ def record(study: str, finished: Sequence[Run]) -> Path:
                 f"table {study!r} has columns {clash} that are not the page's parameters; rename them"
             )
         extra = {name: value for name, value in {**parameters, **origin}.items() if name not in part}
-        part = part.copy().assign(
+        part = part.copy().assign(  # a copy is in one piece, to which columns are added without a warning
             **extra, run_seconds=item.record["seconds"], run=hashlib.sha256(key.encode()).hexdigest()[:10]
         )
         parts.append(part)

@@ -156,13 +156,13 @@ plots.reliability(reached["test"].reliability);
 # ```
 # python -m lib sweep 02_train_stgcn --grid dataset=nw_ucla,utd_mhad,msr_action3d seed=0,1,2 --record training
 # python -m lib sweep 02_train_stgcn --grid dataset=utd_mhad,msr_action3d seed=0,1,2 \
-#     -p streams "joint + bone + joint_motion" --record training --record curves
+#     -p streams "joint + bone + joint_motion" --record training
 # python -m lib sweep 02_train_stgcn --grid seed=0,1,2 -p dataset nw_ucla -p optimizer adamw -p learning_rate 0.002 \
 #     -p weight_decay 0.05 -p batch_size 16 -p epochs 80 -p num_frames 32 -p turn 180 -p dropout 0 --record training
 # ```
 #
-# and by the last one with `-p streams "joint + bone + joint_motion" --record curves` and one seed. Means and ranges are
-# over seeds, minutes the longest run's on one core. Chance is 10 %, 3.7 % and 5 %. The synthetic row is a larger
+# and by the last one with `-p streams "joint + bone + joint_motion"` and one seed; `--record curves` keeps learning
+# curves, too. Means and ranges are over seeds, minutes the longest run's on one core. Chance is 10 %, 3.7 % and 5 %. The synthetic row is a larger
 # training than this page's: `-p dataset synthetic -p num_clips 2000 -p width 0.5 -p epochs 40 -p precision bfloat16`.
 
 # %%
@@ -185,7 +185,7 @@ rows[rows["protocol"].isna()].groupby(setting).agg(
 # Four in five of the standard NW-UCLA test clips are honest, and the score on these (`test_clean`) is the one to trust.
 # Three networks that see joints, bones and motions make fewer mistakes together: on UTD-MHAD and on MSR Action3D in all
 # three seeds, on NW-UCLA in the one there is, with settings that are not the recipe's. All weigh alike there. Do the
-# networks need more passes? (MSR Action3D's curves are on the next page, those of a larger network.)
+# networks need more passes? (MSR Action3D's curves are on the next page, those of MS-G3D.)
 
 # %%
 #| label: fig-curves-real

@@ -121,7 +121,7 @@ axes[0].set_ylim(0.4, 1);
 # %% [markdown]
 # In the mean MS-G3D is ahead of ST-GCN at every share of both datasets, trained alike and this small. Five seeds decide it
 # only on UTD-MHAD, with a fifth of the clips and with all. STF's line is hardly to be told from MS-G3D's. With a quarter of
-# NW-UCLA's clips six or seven points are missing, with a quarter of UTD-MHAD's eleven or more.
+# NW-UCLA's clips five to seven points are missing, with a quarter of UTD-MHAD's eleven or more.
 #
 # ## Who gains, and where
 #

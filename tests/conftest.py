@@ -16,8 +16,6 @@ def pytest_collection_modifyitems(items):
     """Skip what is marked ``gpu`` where there is no device; the kernel's arithmetic is tested on the CPU too."""
     import torch
 
-    # Small networks gain nothing from a second thread; beside other work on its core they wait a hundredfold for it.
-    torch.set_num_threads(1)
     if not torch.cuda.is_available():
         for item in items:
             if item.get_closest_marker("gpu"):
@@ -27,6 +25,17 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small networks gain nothing from a second thread; beside other work on its core they wait a hundredfold for it.
+
+    Not once for all tests: Numba's OpenMP layer raises PyTorch's number of threads again.
+    """
+    import torch
+
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)

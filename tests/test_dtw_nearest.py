@@ -1,5 +1,8 @@
 import doctest
 import inspect
+import os
+import subprocess
+import sys
 import warnings
 
 import numba
@@ -197,6 +200,21 @@ def test_nndescent_gives_the_candidates_of_many(dtw, internals, monkeypatch):
     found = dtw.nearest(clips, 2, method="approximate", num_threads=1, seed=3)
     assert recall(found.indices, dtw.nearest(clips, 2, num_threads=1).indices) >= 0.95
     assert numba.get_num_threads() == threads
+
+
+def test_nndescent_leaves_pytorchs_number_of_threads_as_it_was():
+    code = (
+        "import torch; torch.set_num_threads(1)\n"
+        "import types, numpy as np, pynndescent; from lib.dtw import _vectors\n"
+        "found = types.SimpleNamespace(neighbor_graph=(np.zeros((9, 3)), None))\n"
+        "pynndescent.NNDescent = lambda vectors, **options: found  # the real one takes long to compile\n"
+        "_vectors.ALL_PAIRS, before = 0, torch.get_num_threads()\n"
+        "_vectors.candidates(np.zeros((9, 3)), 2, 0, None)\n"
+        "print(before, torch.get_num_threads())"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.split() == ["1", "1"]
 
 
 def test_a_search_that_finds_too_few_is_filled_up(dtw, internals, rng, monkeypatch):

@@ -54,7 +54,7 @@ def keep():
 
 def test_make_lab_runs_the_command_that_is_tested_here():
     """Also when these tests were started by make, whose variables change what another make prints."""
-    environment = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL"}}
+    environment = {name: value for name, value in os.environ.items() if name not in {"ARGS", "MAKEFLAGS", "MAKELEVEL"}}
     options = {"cwd": ROOT, "env": environment, "capture_output": True, "text": True, "check": True}
     done = subprocess.run(["make", "--dry-run", "lab"], **options)
     assert done.stdout.splitlines()[-1].strip() == ".venv/bin/python -m lib lab --"

@@ -10,7 +10,7 @@ import sys
 import pandas as pd
 import pytest
 from book_cases import DRAW, GATED, SAVE, TINY, shell
-from store_cases import wait_until
+from store_cases import PATIENCE, wait_until
 
 
 def test_a_sweep_runs_what_is_missing_and_no_more(write_page, tmp_path):
@@ -168,7 +168,7 @@ def test_a_sweep_that_was_stopped_says_so_in_its_records_and_goes_on(write_page,
     try:
         wait_until(lambda: gate.with_suffix(".2").exists() and gate.with_suffix(".3").exists())
         os.killpg(process.pid, signal_number)
-        stderr = process.communicate(timeout=120)[1]
+        stderr = process.communicate(timeout=PATIENCE)[1]
     finally:
         process.kill()
     if signal_number == signal.SIGINT:

@@ -29,11 +29,11 @@ def accuracies(studies: dict[str, pd.DataFrame], published: pd.DataFrame) -> Ite
     """Rows of the recipes' networks and of fused MS-G3D with more passes, each dataset and combination of streams."""
     training = recipes.unchanged(studies["training"], fused=True).fillna({"streams": "joint"})
     focus = studies["focus"]
-    fused = focus["streams"].str.contains("+", regex=False, na=False) & focus["protocol"].isna()
+    fused = focus["streams"].astype(str).str.contains("+", regex=False) & focus["protocol"].isna()
     rows = pd.concat([training.assign(step="stgcn"), focus[fused]])
     rows["streams"] = rows["streams"].str.replace(" ", "")
     setting = ["dataset", "step", "streams", "width", "num_frames", "epochs"]
-    for (dataset, step, streams, *_), own in rows.groupby(setting, sort=False):
+    for (dataset, step, streams, width, frames, epochs), own in rows.groupby(setting, sort=False):
         if own["seed"].nunique() < 2:
             continue
         text = f"{own['test'].mean():.1%}, ten passes {own['test_10_passes'].mean():.1%}"
@@ -41,7 +41,9 @@ def accuracies(studies: dict[str, pd.DataFrame], published: pd.DataFrame) -> Ite
             text += f"; without copies {own['test_clean'].mean():.1%}"
         theirs = published[(published["dataset"] == dataset) & (published["share"] == 1)]
         other = "; ".join(f"{row.score:.1%} ({row.source})" for row in theirs.itertuples()) or "–"
-        yield f"{DATASETS[dataset]}: {plots.spoken([step])[0]}, {streams}, {own['seed'].nunique()} seeds", text, other
+        size = f"width {width:g}, {frames:g} frames, {epochs:g} epochs"
+        what = f"{DATASETS[dataset]}: {plots.spoken([step])[0]}, {streams}, {size}, {own['seed'].nunique()} seeds"
+        yield what, text, other
 
 
 def gains(studies: dict[str, pd.DataFrame], published: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
@@ -78,9 +80,9 @@ def ablations(studies: dict[str, pd.DataFrame]) -> Iterator[tuple[str, str, str]
 def speeds(studies: dict[str, pd.DataFrame]) -> Iterator[tuple[str, str, str]]:
     """Rows of speed: ours against the fastest peer that does the same work, of each case in the same run."""
     dtw = studies["dtw"][lambda rows: rows["library"].eq("ours") & rows["speedup"].notna()]
-    fastest, number = dtw["speedup"], dtw["N"]
-    what = f"Windowed DTW, all pairs of {number.min()} to {number.max()} clips"
-    yield what, f"{fastest.min():.0f} to {fastest.max():.0f} times as fast", "1 (fastest peer)"
+    fastest, least = dtw["speedup"], dtw.groupby("N")["D"].min()
+    what = " or ".join(f"{number} clips of at least {size} numbers a frame" for number, size in least.items())
+    yield f"Windowed DTW, {what}", f"{fastest.min():.0f} to {fastest.max():.0f} times as fast", "1 (fastest peer)"
     gradcam = studies["gradcam"].set_index("method")["times_all_layers"]
     peer = gradcam[gradcam.index.str.contains("captum")].min()
     yield "GradCAM of all ten layers", "1", f"{peer:.1f} times as long (captum)"

@@ -112,6 +112,8 @@ def warped_pair(
     if window_size < 1 or stride < 1:
         raise ValueError(f"window_size={window_size}, stride={stride}; needed at least 1 each")
     _check_path(path * stride, len(x), len(y))
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise ValueError("x or y has a value that is not finite; needed one number per frame")
     ax = new_axes(ax, (6.8, 3.2))
     spread = max(float(np.ptp(x)), float(np.ptp(y)), 1e-9)
     lift = float(np.max(y) - np.min(x)) + 0.25 * spread
@@ -130,8 +132,8 @@ def warped_pair(
         end = ((len(values) - 1) * scale, values[-1] + up)
         ax.annotate(name, end, (6, 0), textcoords="offset points", color=color, va="center", annotation_clip=False)
         low, high = float(np.min(values)), float(np.max(values))
-        round_ones = MaxNLocator(3).tick_values(low, high)
-        ticks |= {tick + up: (f"{tick:g}", color) for tick in round_ones if low <= tick <= high}
+        round_ones = [tick for tick in MaxNLocator(3).tick_values(low, high) if low <= tick <= high]
+        ticks |= {tick + up: (f"{tick:.10g}", color) for tick in round_ones or (low, high)}
     ax.set(xlabel="frame" if fps is None else "time (s)", ylabel=f"value ({units})")
     ax.set_yticks(list(ticks), [text for text, _ in ticks.values()])
     for label, (_, color) in zip(ax.get_yticklabels(), ticks.values(), strict=True):
