@@ -17,6 +17,7 @@ from playwright.sync_api import TimeoutError
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ["pyproject.toml", "lib", "notebooks", "data/results"]
 PATIENCE = 300  # seconds; only a machine with other work to do comes near it
+ATTEMPTS = 5
 WRONG = ":is([data-mime-type$='.error'], [data-mime-type$='.stderr'])"  # outputs that a page must not have
 
 
@@ -113,10 +114,23 @@ def choose(page, menu, entry):
 
 
 def open_with(page, name, kind):
-    """Open a file of the folder that is shown as another kind than its own."""
-    page.locator(".jp-DirListing-item").get_by_text(name, exact=True).click(button="right")
-    page.locator(".lm-Menu-item").get_by_text("Open With", exact=True).hover()
-    page.locator(".lm-Menu-item").get_by_text(kind, exact=True).click()
+    """Open a file of the folder that is shown as another kind than its own.
+
+    Lab draws its list of files anew from time to time, and a menu that is open then may come to nothing: once more.
+    """
+    menu, wait = page.locator(".lm-Menu-item"), 1000 * PATIENCE / ATTEMPTS
+    for _ in range(ATTEMPTS):
+        try:
+            page.locator(".jp-DirListing-item").get_by_text(name, exact=True).click(button="right", timeout=wait)
+            menu.get_by_text("Open With", exact=True).hover(timeout=wait)
+            menu.get_by_text(kind, exact=True).click(timeout=wait)
+            page.locator(".lm-TabBar-tab").get_by_text(name, exact=True).wait_for(timeout=wait)
+            return
+        except TimeoutError:
+            page.keyboard.press("Escape")
+    raise AssertionError(
+        f"{name} does not open; Lab shows: {page.locator('.jp-Dialog, .lm-TabBar-tab').all_inner_texts()}"
+    )
 
 
 def save(page):
