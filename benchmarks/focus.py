@@ -5,9 +5,10 @@
 
 A step is forward, loss and backward, with the terms named; `stf` has all three that join the classification loss,
 `exploration` is the step apart, and `full` is `stf` with its share of exploration, one in
-`FocusLosses.exploration_every`. All take turns, and the fastest repeat of each counts; `ratio` is over MS-G3D's step in
-the same run, `share` its operations per second over those of a matrix product in that run and precision. `peak_mb`
-is what one step adds to the memory of a process of its own, in float32; of `full` it is the larger of its two steps.
+`FocusLosses.exploration_every`. All take turns, round after round; `ratio` is over MS-G3D's step of the same round, its
+median over rounds with the lowest and the highest: such ratios move less than times do on a machine with other work.
+`seconds` are the fastest round's, `share` its operations per second over those of a matrix product. `peak_mb` is what
+one step adds to the memory of a process of its own, in float32; of `full` it is the larger of its two steps.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
-from benchmarks.models import DTYPES, NUM_CLASSES, SIDE, fastest, operations, product
+from benchmarks.models import DTYPES, NUM_CLASSES, SIDE, operations, product, rounds
 from lib import execution, focus, models, paths, runs
 from lib.clips import Batch
 from lib.focus import TERMS, FocusLosses
@@ -33,6 +34,7 @@ STEPS = {
     "stf": TERMS[1:],
     "exploration": TERMS[:1],
 }
+SUMMARY = {"": "median", "_low": "min", "_high": "max"}  # of a ratio over rounds
 
 
 def batch_of(args: argparse.Namespace) -> Batch:
@@ -86,7 +88,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     parser.add_argument("--memory-of", choices=STEPS, help=argparse.SUPPRESS)
     parser.add_argument("--dry-run", action="store_true", help="nothing written")
@@ -106,16 +108,23 @@ def main() -> None:
     rows = []
     for precision, dtype in DTYPES.items():
         calls = {name: call(name, batch, dtype) for name in STEPS} | {"product": product(dtype)}
-        seconds = fastest(calls, args.repeats, args.clock, args.threads)
-        peak = 2 * SIDE**3 / seconds.pop("product")
+        seconds = rounds(calls, args.repeats, args.clock, args.threads)
+        peak = 2 * SIDE**3 / seconds.pop("product").min()
         seconds["full"] = seconds["stf"] + seconds["exploration"] / every
-        for name, value in seconds.items():
-            row = {"step": name, "precision": precision, "seconds": round(value, 4)}
-            row |= {"ratio": round(value / seconds["msg3d"], 3), "gflop": round(count[name] / 1e9, 2)}
-            rows.append(row | {"share": round(count[name] / value / peak, 3)})
+        ratios = seconds.div(seconds["msg3d"], axis=0)
+        for name, least in seconds.min().items():
+            row = {"step": name, "precision": precision, "seconds": round(least, 4)}
+            row |= {f"ratio{part}": getattr(ratios[name], of)().round(3) for part, of in SUMMARY.items()}
+            rows.append(row | {"gflop": round(count[name] / 1e9, 2), "share": round(count[name] / least / peak, 3)})
     peaks = {name: peak_mb(name, args) for name in STEPS}
     peaks["full"] = max(peaks["stf"], peaks["exploration"])
-    common = {"batch": args.batch, "frames": args.frames, "threads": args.threads, "clock": args.clock}
+    common = {
+        "rounds": args.repeats,
+        "batch": args.batch,
+        "frames": args.frames,
+        "threads": args.threads,
+        "clock": args.clock,
+    }
     table = pd.DataFrame(rows).assign(peak_mb=lambda t: t["step"].map(peaks).round(0), every=every, **common)
     print(table.to_string(index=False))
     print(f"load average {os.getloadavg()[0]:.1f}")

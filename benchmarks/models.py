@@ -122,18 +122,23 @@ def gradient_errors(networks: dict[str, nn.Module], x: torch.Tensor, labels: tor
     return errors
 
 
-def fastest(calls: dict, repeats: int, clock: str, threads: int) -> dict:
-    """Seconds of each call's fastest repeat after one that does not count; calls take turns."""
+def rounds(calls: dict, repeats: int, clock: str, threads: int) -> pd.DataFrame:
+    """Seconds of each call in every round, after one that does not count; in a round calls follow one another."""
     now = time.perf_counter if clock == "wall" else lambda: time.process_time() / threads
-    seconds = dict.fromkeys(calls, float("inf"))
+    seconds = {name: [] for name in calls}
     for call in calls.values():
         call()
     for _ in range(repeats):
         for name, call in calls.items():
             start = now()
             call()
-            seconds[name] = min(seconds[name], now() - start)
-    return seconds
+            seconds[name].append(now() - start)
+    return pd.DataFrame(seconds)
+
+
+def fastest(calls: dict, repeats: int, clock: str, threads: int) -> dict:
+    """Seconds of each call's fastest round."""
+    return rounds(calls, repeats, clock, threads).min().to_dict()
 
 
 def product(dtype: torch.dtype):
