@@ -125,15 +125,15 @@ def execute(options) -> int:
     for page in chosen:
         progress = None if options.quiet else page.stem
         try:
-            if options.store:
-                target = execution.refresh(page, progress=progress)
-                print(f"{page.stem}: {target.stat().st_size / 1000:.0f} kB", flush=True)
-                continue
             # As a new reader has it: what earlier sessions trained is not found.
             with tempfile.TemporaryDirectory() as build, execution.environment(LAYERS_BUILD=build):
-                seconds = runs.run(page, out=out, progress=progress).record["seconds"]
-            total += seconds
-            print(f"{page.stem}: {seconds:.0f} s", flush=True)
+                if options.store:
+                    size = execution.refresh(page, progress=progress).stat().st_size
+                    print(f"{page.stem}: {size / 1000:.0f} kB", flush=True)
+                else:
+                    seconds = runs.run(page, out=out, progress=progress).record["seconds"]
+                    total += seconds
+                    print(f"{page.stem}: {seconds:.0f} s", flush=True)
         except (pages.PageError, execution.PageFailed) as error:
             failed.append(page.stem)
             print(f"{page.stem}: {'not stored' if options.store else 'failed'}", flush=True)

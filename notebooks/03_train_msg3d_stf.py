@@ -129,13 +129,14 @@ row[["train_accuracy", *[name for name in row if name.startswith("test")]]].roun
 
 # %% [markdown]
 # What is a step's price? Full width, eight clips of 64 frames and two persons, on two cores: the time of a training step
-# over MS-G3D's, its operations a second as a share of what a matrix product reaches, and its memory in MB, in float32
-# (`python -m benchmarks.focus`). `stf` is a step with all terms beside the classification loss, `full` has the share of
-# exploration's own steps too. Below are our networks beside the published computations (`python -m benchmarks.models`).
+# over MS-G3D's of the same round (median, lowest and highest of seven rounds), its operations a second as a share of
+# what a matrix product reaches, and its memory in MB, in float32 (`python -m benchmarks.focus`). `stf` is a step with
+# all terms beside the classification loss, `full` has the share of exploration's own steps too. Below are our networks
+# beside the published computations (`python -m benchmarks.models`).
 
 # %%
 price = runs.studies()["focus_steps"].set_index(["step", "precision"])
-price = price[["ratio", "share", "peak_mb"]].unstack("precision").reindex(price.index.unique(0))
+price = price[["ratio", "ratio_low", "ratio_high", "share", "peak_mb"]].unstack("precision").reindex(price.index.unique(0))
 price.drop(columns=("peak_mb", "bfloat16"))  # memory was measured in float32
 
 # %%
@@ -340,9 +341,9 @@ past = past[past["streams"].str.contains("+", regex=False, na=False)].drop_dupli
 plots.learning_curves(recipes.over_epochs(past, "dataset"));
 
 # %% [markdown]
-# Three ST-GCNs of half the width have 90.2 % there ([](#nb-train-stgcn)): MS-G3D is ahead by a point, and with three
-# seeds that is not decided. Motions of bones as a fourth stream, tried with one seed, do not help. At the end the
-# networks know all of their training clips; what is missing is not passes.
+# MS-G3D is a point ahead of three ST-GCNs of half the published width, fused in the same way ([](#nb-train-stgcn)); with
+# three seeds that is not decided. Motions of bones as a fourth stream, tried with one seed,
+# do not help. At the end the networks know nearly all of their training clips; what is missing is not passes.
 #
 # ## Which classes gain?
 

@@ -169,8 +169,8 @@ plots.layers_by_level(seen[seen["step"] > 0], value="overlap");
 plots.layers_by_level(seen, value="cross_class_mass", zero="chance_mass");
 
 # %% [markdown]
-# With one network and a few dozen clips, more is not always worse: with a limb hidden for four frames in five the graph is
-# a little smoother than with two in five.
+# With one network and a few dozen clips, more is not always worse: with a limb hidden for four frames in five the graphs
+# of the first layers are a little smoother than with two in five.
 #
 # ## Maps
 #
@@ -365,8 +365,7 @@ trust.written(pd.concat(held, names=["transfer"]), 1).unstack("dataset", sort=Fa
 # is mild, see above. **Transfer.** Old movements help everywhere where the classifier alone is tuned; with all layers
 # tuned not every interval lies above 0. That early layers may stay as they are holds, or is not decided, with the last
 # eight of ten tuned within one dataset; between datasets it does not hold for any number of them. That smoothness tells
-# which layers to tune holds nowhere, nor that STF's features transfer better than MS-G3D's; the rows of STF are of an
-# older code, see [](#nb-transfer).
+# which layers to tune holds nowhere. Whether STF's features transfer better than MS-G3D's is not decided.
 #
 # **What this does not show.** One kind of network, small and trained for few passes, on two sets of single persons; the
 # paper's are larger, and its kind and levels of noise are unknown. Noise is independent from frame to frame, which is

@@ -90,5 +90,6 @@ def test_the_book_is_executed_as_runs_that_find_nothing_trained_before(write_pag
     assert re.fullmatch(r"07_probe: \d+ s\n1 pages: \d+ s; .* 600 s on two cores\n", capsys.readouterr().out)
     assert not list((tmp_path / "book").glob("*.ipynb")), "stored notebooks are left alone"
     assert len(list((tmp_path / "build" / "runs").iterdir())) == 1
+    assert main(["execute", "--store", "-q"]) == 0, "what is stored is what a new reader gets, too"
     monkeypatch.setattr(commands, "LIMIT", 0)
     assert main(["execute", "-q"]) == 1
