@@ -130,14 +130,13 @@ row[["train_accuracy", *[name for name in row if name.startswith("test")]]].roun
 # %% [markdown]
 # What is a step's price? Full width, eight clips of 64 frames and two persons, on two cores: the time of a training step
 # over MS-G3D's of the same round (median, lowest and highest of seven rounds), its operations a second as a share of
-# what a matrix product reaches, and its memory in MB, in float32 (`python -m benchmarks.focus`). `stf` is a step with
-# all terms beside the classification loss, `full` has the share of exploration's own steps too. Below are our networks
-# beside the published computations (`python -m benchmarks.models`).
+# what a matrix product reaches, and its memory in MB, in float32 for both (`python -m benchmarks.focus`). `stf` is a
+# step with all terms beside the classification loss, `full` has the share of exploration's own steps too. Below are our
+# networks beside the published computations (`python -m benchmarks.models`).
 
 # %%
-price = runs.studies()["focus_steps"].set_index(["step", "precision"])
-price = price[["ratio", "ratio_low", "ratio_high", "share", "peak_mb"]].unstack("precision").reindex(price.index.unique(0))
-price.drop(columns=("peak_mb", "bfloat16"))  # memory was measured in float32
+price = runs.studies()["focus_steps"].set_index(["precision", "step"])
+price[["ratio", "ratio_low", "ratio_high", "share", "peak_mb"]]
 
 # %%
 ours = runs.studies()["models"].set_index(["model", "precision"])
