@@ -162,8 +162,9 @@ plots.reliability(reached["test"].reliability);
 # ```
 #
 # and by the last one with `-p streams "joint + bone + joint_motion"` and one seed; `--record curves` keeps learning
-# curves, too. Means and ranges are over seeds, minutes the longest run's on one core. Chance is 10 %, 3.7 % and 5 %. The synthetic row is a larger
-# training than this page's: `-p dataset synthetic -p num_clips 2000 -p width 0.5 -p epochs 40 -p precision bfloat16`.
+# curves, too. Means and ranges are over seeds, minutes the longest run's on one core. Chance is 10 %, 3.7 % and 5 %. The
+# synthetic row is a larger training than this page's: `-p dataset synthetic -p num_clips 2000 -p width 0.5 -p epochs 40
+# -p precision bfloat16`.
 
 # %%
 setting = ["dataset", "streams", "num_frames", "width", "epochs", "optimizer", "turn"]

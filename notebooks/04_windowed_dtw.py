@@ -158,8 +158,9 @@ trust.written(gain, 1).unstack("window")
 
 # %% [markdown]
 # A band of a tenth does better than none with every window size, a fifth with the two shorter ones: bodies may wait for
-# each other a little, but not a whole movement long. Which of the two is better, and how many frames a window should have, these clips hardly say. The bands were
-# looked at on the very clips that are counted, which flatters the best; steps were half a window throughout.
+# each other a little, but not a whole movement long. Which of the two is better, and how many frames a window should
+# have, these clips hardly say. The bands were looked at on the very clips that are counted, which flatters the best;
+# steps were half a window throughout.
 #
 # ## How fast?
 #
@@ -190,7 +191,8 @@ number = timed[timed["case"] == "growth N"].set_index("N")["seconds_per_pair"]
 
 # %% [markdown]
 # The speed-up at 75 numbers a frame is that of 300 clips; with 100 we are about four times as fast as the fastest peer,
-# with 50 about twice. Time per pair grows with the length, by less than its square up to a few hundred frames although the band is a share of it:
+# with 50 about twice. Time per pair grows with the length, by less than its square up to a few hundred frames although
+# the band is a share of it:
 
 # %%
 #| label: fig-dtw-growth

@@ -186,8 +186,8 @@ if len(order):
 #   importance, not with the other.
 # - On synthetic clips, **average precision** asks whether decisive joints and frames come first (`truth joints`, `truth
 #   frames`), and **pointing** whether the single most important joint at its moment is a decisive one (`truth
-#   pointing`). Columns with `chance` say what share is decisive; a
-#   random order of so few gets a little more, as the row `random` shows.
+#   pointing`). Columns with `chance` say what share is decisive: what random
+#   pointing gets in the mean. The average precision of a random order of so few is a little higher, see `random`.
 
 # %%
 rng = np.random.default_rng([seed, 6])

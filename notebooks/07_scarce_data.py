@@ -119,9 +119,10 @@ for ax, name in zip(axes, shown, strict=True):
 axes[0].set_ylim(0.4, 1);
 
 # %% [markdown]
-# In the mean MS-G3D is ahead of ST-GCN at every share of both datasets, trained alike and this small. Five seeds decide it
-# only on UTD-MHAD, with a fifth of the clips and with all. STF's line is hardly to be told from MS-G3D's. With a quarter of
-# NW-UCLA's clips five to seven points are missing, with a quarter of UTD-MHAD's eleven or more.
+# In the mean MS-G3D is ahead of ST-GCN at every share of both datasets, trained alike and this small. Five seeds decide
+# it only on UTD-MHAD, with a fifth of the clips and with all. STF's line is hardly to be told from MS-G3D's. With a
+# quarter of NW-UCLA's clips five to seven points are missing without the copies, with a quarter of UTD-MHAD's about
+# eleven or more.
 #
 # ## Who gains, and where
 #
@@ -139,8 +140,8 @@ table.drop(columns="ahead").round(2)
 
 # %% [markdown]
 # Seven of STF's eight intervals hold 0. With a quarter of NW-UCLA's clips it is half a point ahead in the mean, and one
-# interval in eight may leave 0 out by luck. Six leave out the published gain, which grows with the number of clips; nothing
-# grows here.
+# interval in eight may leave 0 out by luck. Six leave out the published gain, which grows with the number of clips;
+# nothing grows here.
 
 # %% [markdown]
 # ## Asking for smooth labels

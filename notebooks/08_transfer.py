@@ -95,8 +95,9 @@ print(f"accuracy on the old clips in the last epoch: {history.epochs['accuracy']
 # ## What the network's layers make of the new classes
 #
 # Nothing is tuned yet. The labelled clips go through the network, and every layer, the clips themselves included, is
-# scored in four ways: by the label smoothness of its dataset graph ([](#nb-layer-geometry)), and by a linear probe, LogME
-# and the nearest neighbour on features averaged over frames and joints (of the clips themselves over frames alone).
+# scored in four ways: by the label smoothness of its dataset graph ([](#nb-layer-geometry)), and by a linear probe,
+# LogME and the nearest neighbour on features averaged over frames and joints (of the clips themselves over frames
+# alone).
 
 # %%
 found = transferability.by_layer(trained, labelled, num_neighbors=num_neighbors)
@@ -150,8 +151,8 @@ transferability.judged(told).set_index("predictor")[["correlation", "regret"]].r
 
 # %% [markdown]
 # Among the depths tried three of the four scores like the last frozen layer best, and so advise to tune the classifier
-# alone, which no depth does worse than; the probe likes two tuned layers as well. That a layer tells the new classes apart does not say how much better the layers after it
-# could get.
+# alone, which no depth does worse than; the probe likes two tuned layers as well. That a layer tells the new classes
+# apart does not say how much better the layers after it could get.
 #
 # ## Real skeletons
 #
@@ -163,10 +164,10 @@ transferability.judged(told).set_index("predictor")[["correlation", "regret"]].r
 # python -m lib sweep 08_transfer -p depths "0 2 4 6 8 10" --grid dataset=nw_ucla,utd_mhad,msr_action3d source=nw_ucla,utd_mhad,msr_action3d seed=0,1,2,3,4 --record transfer
 # ```
 #
-# Accuracy on test clips, mean of five seeds; a seed draws halves, labelled clips, initial weights and order. Of NW-UCLA's
-# test clips those count that are no copies of training clips: they show eight of its ten classes, and four or five of the
-# five new ones where halves are drawn. Intervals on this page hold 95 % and are Student's, over seeds; those of STF further
-# down are bootstrap ones, as in the study they belong to.
+# Accuracy on test clips, mean of five seeds; a seed draws halves, labelled clips, initial weights and order. Of
+# NW-UCLA's test clips those count that are no copies of training clips: they show eight of its ten classes, and four or
+# five of the five new ones where halves are drawn. Intervals on this page hold 95 % and are Student's, over seeds; those
+# of STF further down are bootstrap ones, as in the study they belong to.
 
 # %%
 from lib import claims, paths, trust
@@ -205,9 +206,9 @@ trust.written(ahead, 0).unstack("num_tuned")
 
 # %% [markdown]
 # On average the network that learnt before is ahead at every depth, whatever it learnt, and by far the most where the
-# classifier alone learns: frozen random features are worth little. On UTD-MHAD and MSR Action3D the lead shrinks, roughly,
-# with every layer that is tuned; on NW-UCLA, from elsewhere, it is least in between. With all layers tuned most intervals
-# still lie above 0. UTD-MHAD, with its 27 classes, teaches the most.
+# classifier alone learns: frozen random features are worth little. On UTD-MHAD and MSR Action3D the lead shrinks,
+# roughly, with every layer that is tuned; on NW-UCLA, from elsewhere, it is least in between. With all layers tuned most
+# intervals still lie above 0. UTD-MHAD, with its 27 classes, teaches the most.
 #
 # ### How many layers to tune
 #
@@ -226,17 +227,17 @@ lost = pd.concat([lost, lost.assign(dataset="all")])
 trust.written(trust.over_seeds(lost, ["kind", "dataset", "num_tuned"]), 1).unstack("num_tuned")
 
 # %% [markdown]
-# **Within** a dataset, the paper's case, little is decided. Over all three eight tuned layers do about as well as ten, six
-# and four lose two or three points, which five seeds do not decide, two lose five. The targets disagree: MSR Action3D loses
-# more with every layer that is frozen, NW-UCLA rather gains. **Between** datasets everything is worth tuning. To freeze even the
-# first two of ten layers costs several points, in the mean of every target. That early layers see motion in general, so that
-# later ones alone need tuning, may be true of other movements in one dataset; from one dataset to another it is not, at
-# this size.
+# **Within** a dataset, the paper's case, little is decided. Over all three eight tuned layers do about as well as ten,
+# six and four lose two or three points, which five seeds do not decide, two lose five. The targets disagree: MSR
+# Action3D loses more with every layer that is frozen, NW-UCLA rather gains. **Between** datasets everything is worth
+# tuning. To freeze even the first two of ten layers costs several points, in the mean of every target. That early layers
+# see motion in general, so that later ones alone need tuning, may be true of other movements in one dataset; from one
+# dataset to another it is not, at this size.
 #
 # ### Weights or statistics?
 #
-# A frozen layer keeps two things of its source: weights, and the means and spreads by which its normalisations scale. The
-# fresh network's statistics are those of the labelled clips. Perhaps freezing fails for the statistics alone? With
+# A frozen layer keeps two things of its source: weights, and the means and spreads by which its normalisations scale.
+# The fresh network's statistics are those of the labelled clips. Perhaps freezing fails for the statistics alone? With
 # `norms` at `target` the trained network gets them too, before anything is frozen. Three seeds of each pair:
 #
 # ```
@@ -257,8 +258,8 @@ trust.over_seeds(compared, ["points", "dataset"]).round(1)
 
 # %% [markdown]
 # Weights, and perhaps statistics. With the labelled clips' own statistics, frozen layers still cost four to six points
-# against tuning everything, on all three targets. On NW-UCLA, where the camera moves, the statistics are worth seven points
-# in the mean, which three seeds do not decide; on the other two they change little.
+# against tuning everything, on all three targets. On NW-UCLA, where the camera moves, the statistics are worth seven
+# points in the mean, which three seeds do not decide; on the other two they change little.
 #
 # ## Could one have known?
 #
@@ -283,17 +284,17 @@ more = regret.sub(regret["tune everything"], axis=0).drop(columns="tune everythi
 trust.written(trust.over_seeds(more.reset_index(), ["predictor", "kind"]), 1).unstack("kind")
 
 # %% [markdown]
-# **No score earns anything over a rule that looks at nothing.** To tune everything costs next to nothing between datasets
-# and two points within one. Every score's advice costs many points more, both ways; only for the probe within a dataset is
-# that not decided. Label smoothness orders the depths no better than chance. LogME orders them the wrong way round, and so
-# does the nearest neighbour between datasets: they ask how well a layer's output tells the new classes apart, and deep
-# layers do so best before any tuning. What tuning is to find out is another thing, namely how much better the layers could
-# still get.
+# **No score earns anything over a rule that looks at nothing.** To tune everything costs next to nothing between
+# datasets and two points within one. Every score's advice costs many points more, both ways; only for the probe within a
+# dataset is that not decided. Label smoothness orders the depths no better than chance. LogME orders them the wrong way
+# round, and so does the nearest neighbour between datasets: they ask how well a layer's output tells the new classes
+# apart, and deep layers do so best before any tuning. What tuning is to find out is another thing, namely how much
+# better the layers could still get.
 #
 # ## The classifier alone, and focus
 #
-# Ke, Peng and Lyu (2022) tune only the classifier of networks that learnt NTU RGB+D 60 on NTU RGB+D 120, and find STF one
-# point ahead of MS-G3D. Here the networks learnt UTD-MHAD:
+# Ke, Peng and Lyu (2022) tune only the classifier of networks that learnt NTU RGB+D 60 on NTU RGB+D 120, and find STF
+# one point ahead of MS-G3D. Here the networks learnt UTD-MHAD:
 #
 # ```
 # python -m lib sweep 08_transfer -p depths "0 1" --grid source=utd_mhad dataset=msr_action3d,nw_ucla seed=0,1,2,3,4 network=msg3d,stf --record transfer
@@ -311,14 +312,14 @@ gains = pd.concat(gains, names=["dataset"]).drop(columns="ahead")
 level.to_frame().join(gains).join(theirs, on="step").round(1)
 
 # %% [markdown]
-# Here five seeds put STF's features neither ahead of MS-G3D's nor behind, on either dataset, and the published point lies
-# within both intervals. MS-G3D's features are ahead of ST-GCN's in the mean, on MSR Action3D decidedly.
+# Here five seeds put STF's features neither ahead of MS-G3D's nor behind, on either dataset, and the published point
+# lies within both intervals. MS-G3D's features are ahead of ST-GCN's in the mean, on MSR Action3D decidedly.
 #
-# **What this does not show.** One size of network (a quarter of the published width, few epochs), one budget of clips, and
-# one learning rate for every depth: a smaller one might spare old weights. NTU RGB+D 120 has twice as many classes as the
-# three datasets together, and its early layers may well be more general. Between datasets a few movements are in both (throw,
-# sit down, tennis swing), so that not every class is new. Five seeds give wide intervals, and depths are few, so that a
-# rank correlation over them is coarse.
+# **What this does not show.** One size of network (a quarter of the published width, few epochs), one budget of clips,
+# and one learning rate for every depth: a smaller one might spare old weights. NTU RGB+D 120 has twice as many classes
+# as the three datasets together, and its early layers may well be more general. Between datasets a few movements are in
+# both (throw, sit down, tennis swing), so that not every class is new. Five seeds give wide intervals, and depths are
+# few, so that a rank correlation over them is coarse.
 #
 # ```{exercise}
 # :label: ex-transfer-budget

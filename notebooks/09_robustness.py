@@ -309,7 +309,8 @@ unspoiled.groupby("dataset")[list(masses)].mean().rename(columns=masses).round(2
 # is safe for moderate noise; for strong noise it says that the trained network had more to lose.
 #
 # **Neighbours change before smoothness does.** At 4 cm about a third of a clip's neighbours in the last layer have
-# changed on UTD-MHAD (a Jaccard index of one half), and the smoothness by about a tenth of its way to chance. Maps of the last layer have changed little then, those of the first much.
+# changed on UTD-MHAD (a Jaccard index of one half), and the smoothness by about a tenth of its way to chance. Maps of
+# the last layer have changed little then, those of the first much.
 #
 # ## The other corruptions
 #

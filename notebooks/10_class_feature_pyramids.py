@@ -166,7 +166,7 @@ kept.pivot(index=["level", "share"], columns="method", values=["mean", "low"]).r
 # The table has the lead over random kernels and the lower end of its 95 % interval over classes: above 0, the class
 # needs what the order names more than it needs kernels at large. Near the class both rules of the pyramid must do well,
 # since there a kernel's contribution to the logit is what is measured; further back it is a finding. The classes of this
-# small run are few, and one step back neither rule of the pyramid is decided; the full runs below have eight.
+# small run are few, and one step back no order is decided; the full runs below have eight.
 #
 # ## Networks on skeletons
 #

@@ -27,8 +27,8 @@ def rng():
     return np.random.default_rng(0)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
+@pytest.hookimpl(tryfirst=True)  # before all fixtures, broad ones too
+def pytest_runtest_setup():
     """Small networks gain nothing from a second thread; beside other work on its core they wait a hundredfold for it.
 
     Not once for all tests: Numba's OpenMP layer raises PyTorch's number of threads again.

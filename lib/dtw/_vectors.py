@@ -26,13 +26,13 @@ def candidates(vectors, k, seed, run):
     """(N, k) near others by Euclidean distance; -1 where none was found."""
     if len(vectors) <= max(ALL_PAIRS, 4 * k):
         return closest(vectors, k, run)
-    from pynndescent import NNDescent  # seconds to import: only where it is used
-
     with threadpool_limits(1, user_api="openmp"):  # as Numba starts, its number becomes PyTorch's: put back at the end
         threads = numba.get_num_threads()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
+                from pynndescent import NNDescent  # seconds to import: only where it is used
+
                 # one thread, whatever the caller's number, so that the result cannot depend on it
                 index = NNDescent(vectors, n_neighbors=k + 1, random_state=int(seed), n_jobs=1)
                 found = index.neighbor_graph[0].astype(np.int64)

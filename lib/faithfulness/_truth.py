@@ -16,8 +16,8 @@ def planted_truth(
     Columns ``joints`` and ``frames``: average precision of joints of persons, importance and truth added up over time,
     and of frames, added up over bodies; ``pointing``: 1 where the most important cell is decisive (of several that are
     equally important, the share that is); ``joints_chance``, ``frames_chance`` and ``pointing_chance``: shares of
-    decisive units, which a random order of many units gets and one of few exceeds. NaN where all units or none are
-    decisive. Negative importance counts as such: it speaks against.
+    decisive units, which random pointing gets in the mean; the average precision of a random order exceeds them where
+    units are few. NaN where all units or none are decisive. Negative importance counts as such: it speaks against.
     """
     rows = []
     for n, cells in enumerate(own_cells(batch, importance.shape[2])):
